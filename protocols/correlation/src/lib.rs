@@ -1,0 +1,1 @@
+//! Correlated randomness: base OT, OT extension, correlated OT, private bit products.

@@ -1,0 +1,2 @@
+//! The label owner's program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The partner's program.
+fn main() {}

@@ -1,0 +1,109 @@
+//! One failure as a person meets it: exit code, short id, what, where, what to try. Never holds a user id or a secret.
+
+use colift_channel::{ChannelError, Class};
+use std::fmt;
+
+/// Exit codes of both programs (docs/ARCHITECTURE.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// A fault of ours.
+    Internal = 1,
+    /// Wrong use: flags, job file, missing program.
+    Usage = 2,
+    /// The peer is unreachable, gone or silent past its deadline.
+    PeerGone = 10,
+    /// The peer's key is wrong, revoked or unpinned.
+    PeerKey = 11,
+    /// The shared parts of the job differ.
+    Contract = 12,
+    /// The data check failed.
+    Data = 13,
+    /// Fewer common users than the job's minimum.
+    Overlap = 14,
+    /// The end check failed.
+    NotConverged = 15,
+    /// Program, wire or contract versions do not meet.
+    Version = 16,
+    /// Over a memory, size or time cap.
+    Cap = 17,
+    /// A disclosure was refused by policy.
+    Policy = 18,
+    /// The peer broke the protocol.
+    Protocol = 19,
+    /// Interrupted (Ctrl-C).
+    Interrupted = 20,
+    /// A verification failed.
+    Verification = 30,
+}
+
+/// An error ready to be shown: `error[E0213]: …`, `where: …`, `try: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The process's exit code.
+    pub exit: Exit,
+    /// Stable number of the message, such as 213.
+    pub id: u16,
+    /// What went wrong, with counts.
+    pub what: String,
+    /// Where: file, column, first row.
+    pub place: Option<String>,
+    /// What to change.
+    pub remedy: Option<String>,
+}
+
+impl Failure {
+    /// A failure without place and remedy.
+    pub fn new(exit: Exit, id: u16, what: impl Into<String>) -> Self {
+        Self { exit, id, what: what.into(), place: None, remedy: None }
+    }
+
+    /// Adds where it happened.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
+    /// Adds what to try.
+    #[must_use]
+    pub fn hint(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// A failure of a protocol crate, by its class.
+    pub fn of_class(class: Class, what: impl Into<String>) -> Self {
+        match class {
+            Class::Config => Self::new(Exit::Internal, 101, what),
+            Class::Peer => Self::new(Exit::Protocol, 1901, what),
+            Class::Channel => Self::new(Exit::PeerGone, 1001, what),
+            Class::Abort => Self::new(Exit::Protocol, 1902, what),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[E{:04}]: {}", self.id, self.what)?;
+        if let Some(place) = &self.place {
+            write!(f, "\nwhere: {place}")?;
+        }
+        if let Some(remedy) = &self.remedy {
+            write!(f, "\ntry: {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::Interrupted { .. } => Self::new(Exit::Interrupted, 2001, error.to_string()),
+            ChannelError::PeerStopped { code: 20, .. } => Self::new(Exit::Interrupted, 2002, error.to_string()),
+            ref other => Self::of_class(other.class(), other.to_string()),
+        }
+    }
+}
