@@ -1,1 +1,238 @@
-//! (room under construction)
+//! Reports: one object of figures (FORMATS.md §1) as JSON, as text for a terminal, and as one offline HTML file.
+//!
+//! [`ReportData`] holds what `report.json` holds and nothing else; [`Details`] adds what people read beside it: names, curves
+//! and what was opened. The functions return strings; whoever writes results writes them.
+
+mod headline;
+mod html;
+mod json;
+mod number;
+mod partner;
+mod svg;
+mod text;
+
+pub use headline::{Headline, Verdict};
+pub use json::Ordered;
+pub use partner::{PartnerReport, PartnerSchema};
+
+use crate::error::Failure;
+use crate::evaluation::{Curves, Gain, Metrics};
+use crate::training::twin::TwinGap;
+use serde::{Deserialize, Serialize};
+
+/// The schema of `report.json`; another one is refused by name when a report is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportSchema {
+    /// Version 1.
+    #[default]
+    #[serde(rename = "colift.report/1")]
+    V1,
+}
+
+/// The figures of one run, in the field names and nesting of FORMATS.md §1. Fields that are not known are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportData {
+    /// The schema's name.
+    pub schema: ReportSchema,
+    /// Users common to both files.
+    pub matched: u64,
+    /// Hash of the common ids; only `rehearse`, which has both files, knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intersection_sha256: Option<String>,
+    /// Matched rows used for training.
+    pub train_rows: u64,
+    /// Matched rows kept for the figures.
+    pub test_rows: u64,
+    /// Columns constant on the matched training rows.
+    pub dropped_columns: Vec<String>,
+    /// Loss and objective on the matched training rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub train: Option<TrainFigures>,
+    /// The joint model on the test rows; absent where they hold one class only, or the job does not list the figures.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub test: Option<Metrics>,
+    /// The owner's columns fitted on the same training rows, on the same test rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub own_only: Option<Metrics>,
+    /// The owner's columns fitted on all the owner's training rows, on the same test rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub own_all_rows: Option<Metrics>,
+    /// Joint minus own columns alone, with 95 % intervals.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gain: Option<Gain>,
+    /// Distance to the plaintext twin; only `rehearse` knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub twin: Option<TwinGap>,
+    /// The intercept, which the owner gets.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intercept: Option<f64>,
+    /// The owner's weights on the standardised scale.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner_coefficients: Option<Ordered<f64>>,
+    /// The partner's weights; only `rehearse` has both sides together.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partner_coefficients: Option<Ordered<f64>>,
+    /// What the two party processes cost.
+    pub cost: Cost,
+}
+
+/// Figures on the matched training rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainFigures {
+    /// Mean log-loss in nats, without the ridge.
+    pub loss: f64,
+    /// Loss plus the ridge.
+    pub objective: f64,
+}
+
+/// One number for each party; the one that is not known is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerParty<T> {
+    /// The owner's.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub owner: Option<T>,
+    /// The partner's.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub partner: Option<T>,
+}
+
+impl<T> PerParty<T> {
+    /// Both parties' numbers.
+    pub fn both(owner: T, partner: T) -> Self {
+        Self { owner: Some(owner), partner: Some(partner) }
+    }
+}
+
+/// What the party processes cost; making data and fitting the twin are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Seconds from start to end.
+    pub wall_s: f64,
+    /// User + system seconds of all threads.
+    pub cpu_s: PerParty<f64>,
+    /// Frames with their headers, before TLS.
+    pub bytes_sent: PerParty<u64>,
+    /// Waits for the peer.
+    pub rounds: u64,
+    /// Largest resident memory in MB.
+    pub peak_rss_mb: PerParty<f64>,
+    /// The stages in their order: read, match, train, evaluate.
+    pub stages: Ordered<StageCost>,
+}
+
+/// What one stage cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageCost {
+    /// Seconds from start to end.
+    pub wall_s: f64,
+    /// User + system seconds of all threads.
+    pub cpu_s: PerParty<f64>,
+    /// Frames with their headers, before TLS.
+    pub bytes_sent: PerParty<u64>,
+    /// Waits for the peer.
+    pub rounds: u64,
+}
+
+/// One value, or kind of value, that left the shares or went to the peer in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// The name in the job's `reveal` list, such as `overlap_to_both`.
+    pub item: String,
+    /// Who learned it: "owner", "partner" or "both".
+    pub to: String,
+    /// What it was, in words and with its size.
+    pub what: String,
+}
+
+/// Why a report has no figures on the test rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoFigures {
+    /// The test rows hold one class only (or there are none).
+    #[default]
+    OneClass,
+    /// The job lists neither scores nor figures for this party.
+    NotListed,
+}
+
+impl NoFigures {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::OneClass => "the test rows hold one class of the label only",
+            Self::NotListed => "the job does not list them for this party",
+        }
+    }
+}
+
+/// Curves of the joint model and of the own columns alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurvePair {
+    /// The joint model's.
+    pub joint: Curves,
+    /// The own columns'.
+    pub own: Curves,
+}
+
+/// What people read beside the figures; not part of `report.json`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// The job's name.
+    pub title: String,
+    /// The label's column.
+    pub label: String,
+    /// When the run ended, UTC, as text.
+    pub ended: String,
+    /// The ridge.
+    pub l2: f64,
+    /// The clip of the standardised columns.
+    pub clip: f64,
+    /// Everything opened in the run.
+    pub opened: Vec<Opened>,
+    /// Warnings of the run, such as a short row count.
+    pub notes: Vec<String>,
+    /// Why there are no figures, where there are none.
+    pub no_figures: NoFigures,
+    /// Curves on the test rows.
+    pub curves: Option<CurvePair>,
+}
+
+impl ReportData {
+    /// The report as one line of JSON, without a line end.
+    ///
+    /// # Errors
+    /// Exit 1, E0701: the figures cannot be written as JSON.
+    pub fn to_json_line(&self) -> Result<String, Failure> {
+        json::to_line(self)
+    }
+
+    /// Reads a report; another schema is refused by name.
+    ///
+    /// # Errors
+    /// Exit 16, E0702: another schema. Exit 13, E0703: not a report.
+    pub fn from_json(text: &str) -> Result<Self, Failure> {
+        json::from_text(text, "colift.report/1")
+    }
+
+    /// The first sentence of every form of the report.
+    pub fn headline(&self, details: &Details) -> Headline {
+        Headline::of(self, details.no_figures)
+    }
+
+    /// The report for a terminal.
+    pub fn to_text(&self, details: &Details) -> String {
+        text::owner(self, details)
+    }
+
+    /// The report as one HTML file that needs no network.
+    pub fn to_html(&self, details: &Details) -> String {
+        html::owner(self, details)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! One party's keys and correlations for a run.
+
+use crate::error::AlgebraError;
+use colift_channel::{Channel, Kind};
+use colift_correlation::{OtPair, Role, coin};
+use colift_primitives::hash::PartHash;
+use colift_primitives::rng::{Prg, Seed};
+use colift_rlwe::{CommonRandomness, PublicKey, SecretKey};
+
+const KEY: Kind = Kind { code: 0x0401, name: "public key" };
+
+/// Declared bytes of a one-directional protocol, headers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes the encryptor sends.
+    pub encryptor_bytes: u64,
+    /// Bytes the holder sends.
+    pub holder_bytes: u64,
+}
+
+/// What one party carries through all algebra of a run: its secret key, the peer's public key, both directions' common
+/// randomness, its generator for secrets, its oblivious transfers. Never written to disk; a resumed run starts a new one.
+pub struct Engine {
+    pub(crate) role: Role,
+    pub(crate) secret: SecretKey,
+    pub(crate) peer_key: PublicKey,
+    pub(crate) own_uniform: CommonRandomness,
+    pub(crate) peer_uniform: CommonRandomness,
+    pub(crate) prg: Prg,
+    pub(crate) ot: OtPair,
+}
+
+impl Engine {
+    /// Sets up both parties: a joint coin, one key each way, base oblivious transfers both ways. The owner is
+    /// [`Role::First`].
+    ///
+    /// # Errors
+    /// Channel class; Peer class for malformed messages; Abort class when the coin's opening is wrong.
+    pub fn setup(channel: &mut dyn Channel, role: Role) -> Result<Self, AlgebraError> {
+        let coin = coin::toss(channel, role)?;
+        let stream = |direction: &str| {
+            let digest = PartHash::new("colift common randomness").part(coin.as_bytes()).part(direction.as_bytes()).finish();
+            let mut seed = [0u8; 16];
+            seed.copy_from_slice(&digest[..16]);
+            CommonRandomness::new(Seed::from_bytes(seed))
+        };
+        let (first, second) = (stream("first encrypts"), stream("second encrypts"));
+        let (mut own_uniform, mut peer_uniform) = if role == Role::First { (first, second) } else { (second, first) };
+        let mut prg = Prg::from_os().map_err(|_| colift_rlwe::RlweError::Randomness)?;
+        let secret = SecretKey::generate(&mut prg);
+        let public = PublicKey::generate(&secret, &mut own_uniform, &mut prg);
+        channel.send(KEY, &public.to_bytes())?;
+        let peer_key = PublicKey::from_bytes(&channel.receive(KEY, PublicKey::bytes())?, &mut peer_uniform)?;
+        let ot = OtPair::setup(channel, role)?;
+        Ok(Self { role, secret, peer_key, own_uniform, peer_uniform, prg, ot })
+    }
+
+    /// This party's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The party's oblivious transfers.
+    pub fn transfers(&mut self) -> &mut OtPair {
+        &mut self.ot
+    }
+}

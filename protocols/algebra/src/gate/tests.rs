@@ -1,0 +1,63 @@
+//! The gate against its ideal double: the series itself on the opened value.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use colift_testkit::run_pair;
+
+#[test]
+fn evaluates_the_series_without_bias_and_with_declared_bytes() {
+    for (rows, bits, harmonics) in [(9_000, 10, 5), (300, 12, 9)] {
+        let plan = GatePlan { rows, functions: 2, harmonics, bits, frequency: 155_344 };
+        let period = (ring50::MASK as f64 + 1.0) / plan.frequency as f64;
+        let series: Vec<Series> = (0..2)
+            .map(|f| Series {
+                constant: 0.3 - 0.1 * f64::from(f),
+                harmonics: (1..=harmonics).map(|k| (0.3 / (k * k) as f64, -0.2 / (k * k) as f64)).collect(),
+            })
+            .collect();
+        let mut prg = Prg::from_os().unwrap();
+        let value: Vec<i64> = (0..rows).map(|_| (prg.below(1 << 34)) as i64 - (1 << 33)).collect();
+        let mask: Vec<u64> = (0..rows).map(|_| prg.next_u64() & ring50::MASK).collect();
+        let other: Vec<u64> = value.iter().zip(&mask).map(|(v, m)| ring50::sub(ring50::from_signed(*v), *m)).collect();
+        let run = |role: Role, z: Vec<u64>, series: Vec<Series>| {
+            move |channel: &mut colift_channel::memory::MemoryChannel| {
+                let mut engine = Engine::setup(channel, role).unwrap();
+                let start = channel.counters();
+                let shares = evaluate(&mut engine, channel, &plan, &z, &series).unwrap();
+                (shares, channel.counters().since(start))
+            }
+        };
+        let (a, b, ..) = run_pair(run(Role::First, mask, series.clone()), run(Role::Second, other, Vec::new()));
+        let cost = plan.cost().unwrap();
+        assert!(b.1.bytes_sent > cost.encryptor_bytes && a.1.bytes_sent > cost.holder_bytes);
+        for (f, series) in series.iter().enumerate() {
+            let mut mean = 0.0;
+            for i in 0..rows {
+                let got = ring50::to_real(ring50::add(a.0[f][i], b.0[f][i]), RESULT_BITS);
+                let theta = TAU * value[i] as f64 / period;
+                let exact = series.harmonics.iter().enumerate().fold(series.constant, |sum, (k, (a, b))| {
+                    let (sin, cos) = ((k + 1) as f64 * theta).sin_cos();
+                    sum + a * cos + b * sin
+                });
+                let error = got - exact;
+                assert!(error.abs() < 12.0 * harmonics as f64 / f64::from(bits).exp2(), "row {i}: error {error}");
+                mean += error / rows as f64;
+            }
+            assert!(mean.abs() < 8.0 / f64::from(bits).exp2() / (rows as f64).sqrt(), "bias {mean}");
+        }
+    }
+}
+
+#[test]
+fn refuses_series_that_do_not_match_the_plan() {
+    let plan = GatePlan { rows: 2, functions: 1, harmonics: 3, bits: 10, frequency: 1000 };
+    let short = Series { constant: 0.0, harmonics: vec![(0.0, 0.0)] };
+    let (error, _, ..) = run_pair(
+        |channel| {
+            let mut engine = Engine::setup(channel, Role::First).unwrap();
+            evaluate(&mut engine, channel, &plan, &[1, 2], &[short]).unwrap_err()
+        },
+        |channel| Engine::setup(channel, Role::Second).map(|_| ()),
+    );
+    assert_eq!(error.class(), colift_channel::Class::Config);
+}

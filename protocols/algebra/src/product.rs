@@ -1,0 +1,307 @@
+//! Matrix products between a matrix known to one party and a matrix encrypted by the other.
+//!
+//! **Purpose.** Every linear step of a training: logits Xw, gradients Xᵀr, Hessian blocks, share × share products.
+//!
+//! **Functionality.** Holder: A (R × C, bounded integers). Encryptor: B (C × K, modulo 2^50). Both get additive shares of
+//! A·B modulo 2^50, off by at most one unit an entry.
+//!
+//! **Security.** Semi-honest. The holder sees ring-LWE ciphertexts under the encryptor's key; the encryptor sees masked replies
+//! ([`colift_rlwe::reply`]). Sizes and bit bounds are public. Not protected: an encryptor that sends malformed ciphertexts.
+//!
+//! **Cost.** [`Plan::cost`]: uploads ⌈C/a⌉·⌈K/b⌉ of one ciphertext half, replies ⌈R/m⌉·⌈K/b⌉, for a tile of m rows × a inner ×
+//! b right columns, m·a·b ≤ 8192, chosen to minimise their sum. One round when both directions run together after uploads.
+//!
+//! **Messages.** `uploaded ciphertext` (encryptor → holder), `masked product` (holder → encryptor), one frame each.
+//!
+//! **Source.** Packing after Huang et al., Cheetah (ePrint 2022/207): A tile Σ A_ij x^(i·ab + a−1−j), B tile Σ B_jk x^(ka + j);
+//! coefficient i·ab + ka + a−1 of the product is Σ_j A_ij·B_jk.
+
+use crate::engine::{Cost, Engine};
+use crate::error::AlgebraError;
+use crate::ring50;
+use colift_channel::{Channel, HEADER_BYTES, Kind};
+use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
+use colift_primitives::rng::Prg;
+use rayon::prelude::*;
+
+const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
+const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
+
+/// The messages' modulus.
+const PLAINTEXT: Plaintext = Plaintext::PowerOfTwo(ring50::BITS);
+
+/// Public shape of a product A (rows × inner) · B (inner × columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of A.
+    pub rows: usize,
+    /// Columns of A, rows of B.
+    pub inner: usize,
+    /// Columns of B.
+    pub columns: usize,
+    /// Bits of the largest absolute entry of A.
+    pub entry_bits: u32,
+}
+
+/// How a product is tiled; a public function of its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    shape: Shape,
+    /// Rows, inner columns and right columns of a tile.
+    tile: (usize, usize, usize),
+    level: Level,
+}
+
+impl Plan {
+    /// The cheapest tiling of a shape. With `fixed_upload` the uploads are not counted (they serve many products).
+    ///
+    /// # Errors
+    /// Config class: the worst-case noise fits no chain, or an empty shape.
+    pub fn new(shape: Shape, fixed_upload: bool) -> Result<Self, AlgebraError> {
+        if shape.rows == 0 || shape.inner == 0 || shape.columns == 0 {
+            return Err(AlgebraError::Parameters("a matrix product with an empty side".into()));
+        }
+        let mut best: Option<(usize, Plan)> = None;
+        for b in distinct_quotients(shape.columns) {
+            for a in distinct_quotients(shape.inner) {
+                let largest = N / a.saturating_mul(b);
+                if largest == 0 {
+                    continue;
+                }
+                let m = even_share(shape.rows, largest);
+                let tile = (m, a, b);
+                let budget = NoiseBudget {
+                    operation: "matrix product",
+                    plaintext: PLAINTEXT,
+                    products: shape.inner.div_ceil(a),
+                    support: m * a,
+                    coefficient_bits: shape.entry_bits,
+                    flooding: None,
+                };
+                let Ok(level) = budget.level(Level::REPLY) else { continue };
+                let plan = Plan { shape, tile, level };
+                let bytes = plan.reply_bytes() + if fixed_upload { plan.uploads() * 1024 } else { plan.upload_bytes() };
+                if best.is_none_or(|(least, _)| bytes < least) {
+                    best = Some((bytes, plan));
+                }
+            }
+        }
+        best.map(|(_, plan)| plan)
+            .ok_or_else(|| AlgebraError::Parameters(format!("no parameters carry a product of entries with {} bits", shape.entry_bits)))
+    }
+
+    fn inner_tiles(&self) -> usize {
+        self.shape.inner.div_ceil(self.tile.1)
+    }
+
+    fn row_tiles(&self) -> usize {
+        self.shape.rows.div_ceil(self.tile.0)
+    }
+
+    fn column_tiles(&self) -> usize {
+        self.shape.columns.div_ceil(self.tile.2)
+    }
+
+    /// Number of uploaded ciphertexts.
+    #[must_use]
+    pub fn uploads(&self) -> usize {
+        self.inner_tiles() * self.column_tiles()
+    }
+
+    /// Bytes of all uploads, with headers.
+    #[must_use]
+    pub fn upload_bytes(&self) -> usize {
+        self.uploads() * (Ciphertext::upload_bytes(self.level) + HEADER_BYTES)
+    }
+
+    /// Bytes of all replies, with headers.
+    #[must_use]
+    pub fn reply_bytes(&self) -> usize {
+        (0..self.row_tiles())
+            .flat_map(|i| (0..self.column_tiles()).map(move |k| (i, k)))
+            .map(|(i, k)| reply::masked_bytes(self.positions(i, k).len()) + HEADER_BYTES)
+            .sum()
+    }
+
+    /// Bytes the encryptor sends (`upload`) and the holder sends (`reply`).
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        Cost { encryptor_bytes: self.upload_bytes() as u64, holder_bytes: self.reply_bytes() as u64 }
+    }
+
+    /// Row and column ranges of tile (i, k), and the coefficients that carry its entries, row by row.
+    fn positions(&self, i: usize, k: usize) -> Vec<usize> {
+        let (m, a, b) = self.tile;
+        let rows = m.min(self.shape.rows - i * m);
+        let columns = b.min(self.shape.columns - k * b);
+        (0..rows).flat_map(|r| (0..columns).map(move |c| r * a * b + c * a + a - 1)).collect()
+    }
+}
+
+/// All values ⌈n/k⌉ up to N: the only tile widths worth trying.
+fn distinct_quotients(n: usize) -> Vec<usize> {
+    let mut quotients: Vec<usize> = (1..=n.min(4 * 128)).map(|k| n.div_ceil(k)).chain(1..=n.min(128)).filter(|q| *q <= N).collect();
+    quotients.sort_unstable();
+    quotients.dedup();
+    quotients
+}
+
+/// The smallest tile height that needs as few tiles as `largest` does.
+fn even_share(rows: usize, largest: usize) -> usize {
+    let largest = largest.min(rows);
+    rows.div_ceil(rows.div_ceil(largest))
+}
+
+/// The encryptor's matrix on its way: ciphertexts held by the holder.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    ciphertexts: Vec<Ciphertext>,
+}
+
+/// Encryptor: encrypts B and sends it. `entry(j, k)` is B's entry modulo 2^50.
+///
+/// # Errors
+/// Channel class.
+pub fn upload(
+    engine: &mut Engine,
+    channel: &mut dyn Channel,
+    plan: &Plan,
+    entry: &(dyn Fn(usize, usize) -> u64 + Sync),
+) -> Result<(), AlgebraError> {
+    let (_, a, b) = plan.tile;
+    let streams: Vec<_> = (0..plan.uploads()).map(|_| engine.own_uniform.next_stream()).collect();
+    let secrets: Vec<_> = (0..plan.uploads()).map(|_| engine.prg.next_seed()).collect();
+    let secret = &engine.secret;
+    let work: Vec<_> = streams.into_iter().zip(secrets).enumerate().collect();
+    let messages: Vec<Vec<u8>> = work
+        .into_par_iter()
+        .map(|(index, (mut uniform, seed))| {
+            let mut prg = Prg::from_seed(&seed);
+            let (j0, k0) = (index / plan.column_tiles() * a, index % plan.column_tiles() * b);
+            let mut coefficients = vec![0u64; N];
+            for j in 0..a.min(plan.shape.inner - j0) {
+                for k in 0..b.min(plan.shape.columns - k0) {
+                    coefficients[k * a + j] = entry(j0 + j, k0 + k) & ring50::MASK;
+                }
+            }
+            encrypt(secret, &coefficients, PLAINTEXT, plan.level, &mut uniform, &mut prg)
+        })
+        .collect();
+    for message in messages {
+        channel.send(UPLOAD, &message)?;
+    }
+    Ok(())
+}
+
+/// Holder: receives what [`upload`] sends.
+///
+/// # Errors
+/// Channel class; Peer class for malformed ciphertexts.
+pub fn receive_upload(engine: &mut Engine, channel: &mut dyn Channel, plan: &Plan) -> Result<Uploaded, AlgebraError> {
+    let length = Ciphertext::upload_bytes(plan.level);
+    let frames = (0..plan.uploads()).map(|_| channel.receive(UPLOAD, length)).collect::<Result<Vec<_>, _>>()?;
+    let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
+    let ciphertexts = frames
+        .into_par_iter()
+        .zip(streams)
+        .map(|(frame, mut uniform)| receive_ciphertext(&frame, plan.level, &mut uniform))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Uploaded { ciphertexts })
+}
+
+/// Holder: multiplies its A with the uploaded B, sends the masked replies, returns its share (rows × columns, row-major).
+/// `entry(i, j)` is A's entry; its absolute value must fit the plan's bits.
+///
+/// # Errors
+/// Channel class.
+pub fn multiply(
+    engine: &mut Engine,
+    channel: &mut dyn Channel,
+    plan: &Plan,
+    uploaded: &Uploaded,
+    entry: &(dyn Fn(usize, usize) -> i64 + Sync),
+) -> Result<Vec<u64>, AlgebraError> {
+    let (m, a, b) = plan.tile;
+    let (rows, inner, columns) = (plan.shape.rows, plan.shape.inner, plan.shape.columns);
+    let mut share = vec![0u64; rows * columns];
+    let seeds: Vec<_> = (0..plan.row_tiles()).map(|_| engine.prg.next_seed()).collect();
+    let key = &engine.peer_key;
+    // A few row tiles at a time: the replies of a wave are sent while memory stays small.
+    let wave = 2 * rayon::current_num_threads();
+    for (first, seeds) in seeds.chunks(wave).enumerate().map(|(w, seeds)| (w * wave, seeds)) {
+        let replies: Vec<Vec<(Vec<u8>, Vec<u64>)>> = seeds
+            .par_iter()
+            .enumerate()
+            .map(|(offset, seed)| {
+                let (mut prg, i0) = (Prg::from_seed(seed), (first + offset) * m);
+                let tile_rows = m.min(rows - i0);
+                let mut sums: Vec<_> =
+                    (0..plan.column_tiles()).map(|_| (Accumulator::new(plan.level), Accumulator::new(plan.level))).collect();
+                let mut coefficients = vec![0i64; N];
+                for jt in 0..plan.inner_tiles() {
+                    let j0 = jt * a;
+                    coefficients.fill(0);
+                    for i in 0..tile_rows {
+                        for j in 0..a.min(inner - j0) {
+                            coefficients[i * a * b + a - 1 - j] = entry(i0 + i, j0 + j);
+                        }
+                    }
+                    let plain = PlainPoly::new(&coefficients, plan.level);
+                    for (k, (c0, c1)) in sums.iter_mut().enumerate() {
+                        let ciphertext = &uploaded.ciphertexts[jt * plan.column_tiles() + k];
+                        c0.add_product(plain.poly(), &ciphertext.c0);
+                        c1.add_product(plain.poly(), &ciphertext.c1);
+                    }
+                }
+                sums.into_iter()
+                    .enumerate()
+                    .map(|(k, (c0, c1))| reply::masked(c0, c1, key, PLAINTEXT, &plan.positions(first + offset, k), &mut prg))
+                    .collect()
+            })
+            .collect();
+        for (offset, row) in replies.into_iter().enumerate() {
+            for (k, (message, values)) in row.into_iter().enumerate() {
+                channel.send(REPLY, &message)?;
+                scatter(plan, first + offset, k, &values, &mut share);
+            }
+        }
+    }
+    Ok(share)
+}
+
+/// Encryptor: receives the replies and returns its share (rows × columns, row-major).
+///
+/// # Errors
+/// Channel class; Peer class for malformed replies.
+pub fn receive_product(engine: &Engine, channel: &mut dyn Channel, plan: &Plan) -> Result<Vec<u64>, AlgebraError> {
+    let tiles: Vec<(usize, usize)> = (0..plan.row_tiles()).flat_map(|i| (0..plan.column_tiles()).map(move |k| (i, k))).collect();
+    let mut share = vec![0u64; plan.shape.rows * plan.shape.columns];
+    for wave in tiles.chunks(4 * rayon::current_num_threads()) {
+        let frames = wave
+            .iter()
+            .map(|(i, k)| channel.receive(REPLY, reply::masked_bytes(plan.positions(*i, *k).len())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let opened = frames
+            .par_iter()
+            .zip(wave)
+            .map(|(frame, (i, k))| reply::open_masked(&engine.secret, frame, PLAINTEXT, &plan.positions(*i, *k)))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (values, (i, k)) in opened.iter().zip(wave) {
+            scatter(plan, *i, *k, values, &mut share);
+        }
+    }
+    Ok(share)
+}
+
+/// Writes a tile's entries into the row-major share.
+fn scatter(plan: &Plan, i: usize, k: usize, values: &[u64], share: &mut [u64]) {
+    let (m, _, b) = plan.tile;
+    let columns = b.min(plan.shape.columns - k * b);
+    for (index, value) in values.iter().enumerate() {
+        share[(i * m + index / columns) * plan.shape.columns + k * b + index % columns] = *value;
+    }
+}
+
+#[cfg(test)]
+#[path = "product/tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+//! Matrix products against the ideal double: exact integer arithmetic on the opened factors.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::ring50::{MASK, to_signed};
+use crate::symmetric::SharedMatrix;
+use colift_correlation::Role;
+use colift_primitives::rng::Prg;
+use colift_testkit::run_pair;
+
+fn random(count: usize, bits: u32) -> Vec<i64> {
+    let mut prg = Prg::from_os().unwrap();
+    (0..count).map(|_| (prg.next_u64() & ((2 << bits) - 1)) as i64 - (1 << bits)).collect()
+}
+
+#[test]
+fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
+    for (rows, inner, columns, entry_bits) in [(1, 1, 1, 49), (300, 7, 1, 15), (9, 20_000, 1, 14), (6, 500, 5, 14), (1, 43, 43, 49), (60, 130, 3, 22)]
+    {
+        let plan = Plan::new(Shape { rows, inner, columns, entry_bits }, false).unwrap();
+        let (a, b) = (random(rows * inner, entry_bits), random(inner * columns, 48));
+        let (held, asked, holder, encryptor) = run_pair(
+            |channel| {
+                let mut engine = Engine::setup(channel, Role::First).unwrap();
+                let start = channel.counters();
+                let uploaded = receive_upload(&mut engine, channel, &plan).unwrap();
+                let share = multiply(&mut engine, channel, &plan, &uploaded, &|i, j| a[i * inner + j]).unwrap();
+                (share, channel.counters().since(start))
+            },
+            |channel| {
+                let mut engine = Engine::setup(channel, Role::Second).unwrap();
+                let start = channel.counters();
+                upload(&mut engine, channel, &plan, &|j, k| (b[j * columns + k] as u64) & MASK).unwrap();
+                let share = receive_product(&engine, channel, &plan).unwrap();
+                (share, channel.counters().since(start))
+            },
+        );
+        assert!(holder.bytes_sent > 0 && encryptor.bytes_sent > 0);
+        assert_eq!(Cost { encryptor_bytes: asked.1.bytes_sent, holder_bytes: held.1.bytes_sent }, plan.cost());
+        // The holder was already receiving when its reading began: its wait for the uploads continues that round.
+        assert_eq!((held.1.rounds, asked.1.rounds), (0, 1));
+        for i in 0..rows {
+            for k in 0..columns {
+                let exact = (0..inner).map(|j| i128::from(a[i * inner + j]) * i128::from(b[j * columns + k])).sum::<i128>();
+                let got = held.0[i * columns + k].wrapping_add(asked.0[i * columns + k]);
+                let off = to_signed(got.wrapping_sub(exact as u64) & MASK);
+                assert!(off.abs() <= 1, "entry ({i}, {k}) is off by {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shared_symmetric_matrix_times_shared_vector() {
+    let d = 60;
+    let (h1, h2, v1, v2) = (random(d * d, 48), random(d * d, 48), random(d, 48), random(d, 48));
+    let symmetric = |h: &[i64]| (0..d * d).map(|x| (h[(x / d).min(x % d) * d + (x / d).max(x % d)] as u64) & MASK).collect::<Vec<u64>>();
+    let as_ring = |v: &[i64]| v.iter().map(|x| (*x as u64) & MASK).collect::<Vec<u64>>();
+    let role = |role: Role, h: Vec<u64>, v: Vec<u64>| {
+        move |channel: &mut colift_channel::memory::MemoryChannel| {
+            let mut engine = Engine::setup(channel, role).unwrap();
+            let matrix = SharedMatrix::exchange(&mut engine, channel, h, d).unwrap();
+            let start = channel.counters();
+            let first = matrix.times(&mut engine, channel, &v).unwrap();
+            let second = matrix.times(&mut engine, channel, &v).unwrap();
+            (first, second, channel.counters().since(start))
+        }
+    };
+    let (h1, h2, v1, v2) = (symmetric(&h1), symmetric(&h2), as_ring(&v1), as_ring(&v2));
+    let (a, b, ..) = run_pair(role(Role::First, h1.clone(), v1.clone()), role(Role::Second, h2.clone(), v2.clone()));
+    let reply = SharedMatrix::plan(d).unwrap().reply_bytes() as u64;
+    assert_eq!((a.2.bytes_sent, a.2.rounds), (2 * reply, 2));
+    for i in 0..d {
+        let exact = (0..d).fold(0u64, |sum, j| {
+            sum.wrapping_add(h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[j].wrapping_add(v2[j])))
+        });
+        for (x, y) in [(&a.0, &b.0), (&a.1, &b.1)] {
+            let off = to_signed(x[i].wrapping_add(y[i]).wrapping_sub(exact) & MASK);
+            assert!(off.abs() <= 2, "entry {i} is off by {off}");
+        }
+    }
+}
+
+#[test]
+fn a_malformed_upload_is_the_peers_error() {
+    let plan = Plan::new(Shape { rows: 4, inner: 4, columns: 1, entry_bits: 15 }, false).unwrap();
+    let (error, (), ..) = run_pair(
+        |channel| {
+            let mut engine = Engine::setup(channel, Role::First).unwrap();
+            receive_upload(&mut engine, channel, &plan).unwrap_err()
+        },
+        |channel| {
+            Engine::setup(channel, Role::Second).unwrap();
+            channel.send(UPLOAD, &vec![0xFF; Ciphertext::upload_bytes(plan.level)]).unwrap();
+        },
+    );
+    assert_eq!(error.class(), colift_channel::Class::Peer);
+}

@@ -1,0 +1,59 @@
+//! A shared symmetric matrix times shared vectors: the solver's product.
+//!
+//! **Functionality.** Both hold shares of H (d × d, symmetric) modulo 2^50; for shares of v both get shares of H·v modulo 2^50,
+//! off by at most two units an entry.
+//!
+//! **Why it is cheap.** H·v = H_1·v_1 + H_2·v_2 + H_1·v_2 + H_2·v_1. Each party uploads its share of H once; every product then
+//! costs one masked reply each way: the other party multiplies the ciphertexts by its share of v.
+//!
+//! **Security.** That of [`crate::product`]; the shares of v enter as plaintext factors of at most 2^49 in absolute value.
+//! **Cost.** Two uploads once; a product is one reply each way, one round. **Messages.** Those of [`crate::product`].
+
+use crate::engine::Engine;
+use crate::error::AlgebraError;
+use crate::product::{Plan, Shape, Uploaded, multiply, receive_product, receive_upload, upload};
+use crate::ring50;
+use colift_channel::Channel;
+
+/// A shared symmetric matrix whose shares lie encrypted at the other party.
+pub struct SharedMatrix {
+    size: usize,
+    own: Vec<u64>,
+    peer: Uploaded,
+    plan: Plan,
+}
+
+impl SharedMatrix {
+    /// The public plan of products with a matrix of this size.
+    ///
+    /// # Errors
+    /// Config class.
+    pub fn plan(size: usize) -> Result<Plan, AlgebraError> {
+        Plan::new(Shape { rows: 1, inner: size, columns: size, entry_bits: ring50::BITS - 1 }, true)
+    }
+
+    /// Exchanges encryptions of both shares (`own` is row-major, size × size).
+    ///
+    /// # Errors
+    /// Channel and Peer classes.
+    pub fn exchange(engine: &mut Engine, channel: &mut dyn Channel, own: Vec<u64>, size: usize) -> Result<Self, AlgebraError> {
+        let plan = Self::plan(size)?;
+        upload(engine, channel, &plan, &|j, k| own[j * size + k])?;
+        let peer = receive_upload(engine, channel, &plan)?;
+        Ok(Self { size, own, peer, plan })
+    }
+
+    /// This party's share of H·v, given its share of v.
+    ///
+    /// # Errors
+    /// Channel and Peer classes.
+    pub fn times(&self, engine: &mut Engine, channel: &mut dyn Channel, v: &[u64]) -> Result<Vec<u64>, AlgebraError> {
+        let held = multiply(engine, channel, &self.plan, &self.peer, &|_, j| ring50::to_signed(v[j]))?;
+        let received = receive_product(engine, channel, &self.plan)?;
+        let local = (0..self.size).map(|i| {
+            let row = &self.own[i * self.size..(i + 1) * self.size];
+            row.iter().zip(v).fold(0u64, |sum, (h, x)| sum.wrapping_add(h.wrapping_mul(*x)))
+        });
+        Ok(local.zip(held).zip(received).map(|((a, b), c)| a.wrapping_add(b).wrapping_add(c) & ring50::MASK).collect())
+    }
+}

@@ -1,0 +1,61 @@
+//! Slot packing: N values modulo a prime t ≡ 1 mod 16384, multiplied slot by slot when polynomials multiply.
+
+use crate::modulus::Modulus;
+use crate::ntt::NttTable;
+use crate::params::Plaintext;
+use crate::ring::N;
+
+/// Plaintext prime for products of two values of 10 fraction bits.
+pub(crate) const PRIME_10_BITS: u32 = 8_273_921;
+/// Plaintext prime for products of two values of 12 fraction bits.
+pub(crate) const PRIME_12_BITS: u32 = 133_857_281;
+
+/// Moves between slots and coefficients modulo the prime t.
+#[derive(Debug)]
+pub struct SlotEncoder {
+    table: NttTable,
+}
+
+impl SlotEncoder {
+    /// The encoder for values whose products have 2·`bits` fraction bits; `bits` is 10 or 12.
+    #[must_use]
+    pub fn for_fraction_bits(bits: u32) -> Self {
+        Self { table: NttTable::new(Modulus::new(if bits <= 10 { PRIME_10_BITS } else { PRIME_12_BITS })) }
+    }
+
+    /// The plaintext modulus t.
+    #[must_use]
+    pub fn prime(&self) -> u32 {
+        self.table.modulus.value()
+    }
+
+    /// The plaintext ring.
+    #[must_use]
+    pub fn plaintext(&self) -> Plaintext {
+        Plaintext::Prime(self.prime())
+    }
+
+    /// Slots (signed, any size) to coefficients in \[0, t).
+    #[must_use]
+    pub fn to_coefficients(&self, slots: &[i64]) -> Vec<u32> {
+        let mut values: Vec<u32> = slots.iter().map(|x| self.table.modulus.reduce_signed(*x)).collect();
+        values.resize(N, 0);
+        self.table.backward(&mut values);
+        values
+    }
+
+    /// Slots to coefficients in (−t/2, t/2\], the evaluator's form.
+    #[must_use]
+    pub fn to_centred(&self, slots: &[i64]) -> Vec<i64> {
+        let t = i64::from(self.prime());
+        self.to_coefficients(slots).into_iter().map(i64::from).map(|x| if x > t / 2 { x - t } else { x }).collect()
+    }
+
+    /// Coefficients in \[0, t) to slots in \[0, t).
+    #[must_use]
+    pub fn to_slots(&self, coefficients: &[u64]) -> Vec<u32> {
+        let mut values: Vec<u32> = coefficients.iter().map(|x| *x as u32).collect();
+        self.table.forward(&mut values);
+        values
+    }
+}

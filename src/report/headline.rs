@@ -1,0 +1,52 @@
+//! The first sentence of a report: what the joint model is worth, and *no measurable gain* where the interval contains 0.
+
+use super::number::{count, figure};
+use super::{NoFigures, ReportData};
+
+/// What the AUC gain's interval says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The whole interval lies above 0.
+    Gain,
+    /// The interval contains 0.
+    NoMeasurableGain,
+    /// The whole interval lies below 0.
+    Loss,
+    /// There are no figures to compare.
+    Unknown,
+}
+
+/// The first sentence with its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headline {
+    /// What the sentence says.
+    pub verdict: Verdict,
+    /// The sentence, without a full stop.
+    pub sentence: String,
+}
+
+impl Headline {
+    pub(crate) fn of(data: &ReportData, no_figures: NoFigures) -> Self {
+        let Some(test) = data.test else {
+            let rows = count(data.train_rows);
+            let sentence = format!("Joint model trained on {rows} matched rows; no figures on the test rows: {}", no_figures.reason());
+            return Self { verdict: Verdict::Unknown, sentence };
+        };
+        let auc = figure(test.auc, 4);
+        let (Some(own), Some(gain)) = (data.own_only, data.gain) else {
+            return Self { verdict: Verdict::Unknown, sentence: format!("Joint model: AUC {auc} on the test rows") };
+        };
+        let own = figure(own.auc, 4);
+        let (estimate, lower, upper) = (figure(gain.auc.estimate, 4), figure(gain.auc.lower, 4), figure(gain.auc.upper, 4));
+        let numbers = format!("gain {estimate}, 95 % interval {lower} to {upper}");
+        if gain.auc.contains_zero() {
+            let sentence = format!("Joint model: no measurable gain over own columns alone (AUC {auc} against {own}, {numbers})");
+            Self { verdict: Verdict::NoMeasurableGain, sentence }
+        } else if gain.auc.lower > 0.0 {
+            Self { verdict: Verdict::Gain, sentence: format!("Joint model: AUC {auc} against {own} with own columns alone ({numbers})") }
+        } else {
+            let sentence = format!("Joint model: AUC {auc}, below the {own} of own columns alone ({numbers})");
+            Self { verdict: Verdict::Loss, sentence }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The one place where shares of a training become known: every opening names its item of the job's `reveal` list.
+//!
+//! A message of another module never carries both shares of a value; a message of this one always carries the contract item
+//! it serves, and the run's [`Ledger`] lists what was opened, to whom, how many values.
+
+use crate::contract::Disclosure;
+use crate::error::{Exit, Failure};
+use colift_algebra::ring50;
+use colift_channel::{Channel, Kind};
+use colift_primitives::bits::{pack, unpack};
+
+/// Kinds of openings: 0x0580 to 0x058F, and nothing else in the workspace.
+pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
+
+const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
+const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
+
+/// One opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The contract item.
+    pub item: Disclosure,
+    /// Number of values this party learned.
+    pub learned: usize,
+    /// Number of values the peer learned.
+    pub told: usize,
+}
+
+/// What a run may open and what it has opened.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    allowed: Vec<Disclosure>,
+    opened: Vec<Opened>,
+}
+
+impl Ledger {
+    /// A ledger for the job's list.
+    #[must_use]
+    pub fn new(allowed: &[Disclosure]) -> Self {
+        Self { allowed: allowed.to_vec(), opened: Vec::new() }
+    }
+
+    /// Notes an opening before it happens.
+    ///
+    /// # Errors
+    /// Exit 18 where the job does not list the item.
+    pub fn note(&mut self, item: Disclosure, learned: usize, told: usize) -> Result<(), Failure> {
+        if !self.allowed.contains(&item) {
+            return Err(Failure::new(Exit::Policy, 620, format!("the job's reveal list does not hold {}", item.name())));
+        }
+        self.opened.push(Opened { item, learned, told });
+        Ok(())
+    }
+
+    /// What was opened, in order.
+    #[must_use]
+    pub fn opened(&self) -> &[Opened] {
+        &self.opened
+    }
+}
+
+/// Opens to each party its own weights: sends the shares of the peer's weights, adds the received ones to `own`.
+///
+/// # Errors
+/// Exit 18 where the job does not list it; link failures.
+pub fn own_weights(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
+    ledger.note(Disclosure::OwnWeights, own.len(), peers.len())?;
+    channel.send(WEIGHTS, &pack(peers, ring50::BITS))?;
+    let message = channel.receive(WEIGHTS, ring50::packed_bytes(own.len()))?;
+    let shares = unpack(&message, own.len(), ring50::BITS).ok_or_else(malformed)?;
+    Ok(own.iter().zip(shares).map(|(a, b)| ring50::add(*a, b)).collect())
+}
+
+/// Opens one bit to both parties from its XOR shares.
+///
+/// # Errors
+/// Exit 18 where the job does not list it; exit 19 for a malformed message; link failures.
+pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) -> Result<bool, Failure> {
+    ledger.note(Disclosure::ConvergedAndInRange, 1, 1)?;
+    channel.send(CHECK, &[u8::from(share)])?;
+    match channel.receive(CHECK, 1)?.first() {
+        Some(bit @ (0 | 1)) => Ok((*bit == 1) != share),
+        _ => Err(malformed()),
+    }
+}
+
+fn malformed() -> Failure {
+    Failure::new(Exit::Protocol, 621, "the peer sent a malformed opening")
+}

@@ -1,0 +1,285 @@
+//! The secure trainer: logistic regression on vertically split columns, nothing opened before the end.
+//!
+//! **Purpose.** min_w mean log-loss + λ/2·‖w‖² over the matched training rows, intercept free.
+//!
+//! **Functionality.** Owner: columns X_o after a column of ones, labels y. Partner: columns X_p. Each gets its own weights,
+//! the owner also the intercept; both learn the bit `converged_and_in_range`. Equation of a step, on shares modulo 2^50:
+//! z = X_o·w_o + X_p·w_p; r = σ(z) − y; g = Xᵀr/m + Qw; H = Xᵀ·diag(σ′(z))·X/m + Q; w ← w − damping·H⁻¹g.
+//!
+//! **Security.** Semi-honest. z, r, g, H and w are additive shares throughout; the schedule, sizes and bits are public
+//! functions of the job. Openings go through [`crate::training::opening`] only.
+//!
+//! **Cost.** `Schedule` fixes it; docs/COSTS.md. **Messages.** Those of the algebra crate, then the two openings.
+//!
+//! **Source.** TRAINING design (docs/protocols/training.md): damped sub-sampled Newton on locally whitened columns;
+//! Chebyshev semi-iteration (Golub and Varga 1961) on shares.
+
+use crate::contract::Disclosure;
+use crate::error::{Exit, Failure};
+use crate::training::features::Features;
+use crate::training::hessian::hessian;
+use crate::training::opening::{self, Ledger};
+use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS};
+use crate::training::series;
+use crate::training::solver::solve;
+use crate::training::twin::sigmoid;
+use colift_algebra::gate::{self, GatePlan, RESULT_BITS, Series};
+use colift_algebra::lift::{Batch, lift};
+use colift_algebra::product::{Plan, Shape, multiply, receive_product, receive_upload, upload};
+use colift_algebra::ring50::{self, MASK};
+use colift_algebra::symmetric::SharedMatrix;
+use colift_algebra::{AlgebraError, Engine};
+use colift_channel::{Channel, ChannelError};
+use colift_correlation::{Role, compare};
+use rayon::prelude::*;
+
+/// What the owner adds to its columns.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnerInput<'a> {
+    /// Labels of the training rows, in the aligned order.
+    pub labels: &'a [bool],
+    /// Logit at the centre of the signed rate bucket: the first intercept.
+    pub base_logit: f64,
+}
+
+/// Bits that bound a column entry or a ridge entry in a forward product.
+const FORWARD_BITS: u32 = 23;
+/// Bits that bound a column entry in a backward product.
+const COLUMN_ENTRY_BITS: u32 = 14;
+
+/// The state of one party.
+pub(crate) struct Party<'a> {
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) channel: &'a mut dyn Channel,
+    pub(crate) features: &'a Features,
+    /// Width of the peer's block.
+    pub(crate) peer_width: usize,
+}
+
+impl Party<'_> {
+    /// True on the owner's side.
+    pub(crate) fn owner(&self) -> bool {
+        self.engine.role() == Role::First
+    }
+
+    /// Weights in all.
+    pub(crate) fn size(&self) -> usize {
+        self.features.width() + self.peer_width
+    }
+
+    /// Joins an own-block and a peer-block vector in the common order: owner's block first.
+    pub(crate) fn in_order<T>(&self, own: Vec<T>, peer: Vec<T>) -> Vec<T> {
+        let (mut first, second) = if self.owner() { (own, peer) } else { (peer, own) };
+        first.extend(second);
+        first
+    }
+
+    /// Splits a vector in the common order into (own block, peer block).
+    fn blocks<'v, T>(&self, all: &'v [T]) -> (&'v [T], &'v [T]) {
+        if self.owner() {
+            all.split_at(self.features.width())
+        } else {
+            let (peer, own) = all.split_at(self.peer_width);
+            (own, peer)
+        }
+    }
+
+    /// Runs one product in each direction at once: ours with the peer's factor, the peer's with ours. `held` and `sent` are
+    /// the plans of the product we hold and of the one we encrypt for. Returns both shares.
+    pub(crate) fn both_ways(
+        &mut self,
+        held: &Plan,
+        entry: &(dyn Fn(usize, usize) -> i64 + Sync),
+        sent: &Plan,
+        factor: &(dyn Fn(usize, usize) -> u64 + Sync),
+    ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+        upload(self.engine, self.channel, sent, factor)?;
+        let uploaded = receive_upload(self.engine, self.channel, held)?;
+        let ours = multiply(self.engine, self.channel, held, &uploaded, entry)?;
+        let theirs = receive_product(self.engine, self.channel, sent)?;
+        Ok((ours, theirs))
+    }
+
+    /// Shares of the logits of the first `rows` rows (28 fraction bits) and of Q·w (44 fraction bits, common order).
+    fn forward(&mut self, w: &[u64], rows: usize) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+        let (own_width, peer_width, features) = (self.features.width(), self.peer_width, self.features);
+        let plan = |width: usize| Plan::new(Shape { rows: rows + width, inner: width, columns: 1, entry_bits: FORWARD_BITS }, false);
+        let (held, sent) = (plan(own_width)?, plan(peer_width)?);
+        // Rows below the data carry the ridge matrix: Q·w comes with the same ciphertexts.
+        let entry = |i: usize, j: usize| if i < rows { features.value(i, j) } else { features.ridge_fine(i - rows, j) };
+        let (own_w, peer_w) = self.blocks(w);
+        let (own_w, peer_w) = (own_w.to_vec(), peer_w.to_vec());
+        let (ours, theirs) = self.both_ways(&held, &entry, &sent, &|j, _| peer_w[j])?;
+        let local: Vec<u64> = (0..rows + own_width)
+            .into_par_iter()
+            .map(|i| (0..own_width).fold(0u64, |sum, j| sum.wrapping_add((entry(i, j) as u64).wrapping_mul(own_w[j]))))
+            .collect();
+        let own: Vec<u64> = local.iter().zip(&ours).map(|(a, b)| ring50::add(*a & MASK, *b)).collect();
+        let z = own[..rows].iter().zip(&theirs[..rows]).map(|(a, b)| ring50::add(*a, *b)).collect();
+        Ok((z, self.in_order(own[rows..].to_vec(), theirs[rows..].to_vec())))
+    }
+
+    /// Shares of Xᵀr over the first `r.len()` rows (28 fraction bits, common order).
+    fn backward(&mut self, r: &[u64]) -> Result<Vec<u64>, AlgebraError> {
+        let (own_width, features, rows) = (self.features.width(), self.features, r.len());
+        let plan = |width: usize| Plan::new(Shape { rows: width, inner: rows, columns: 1, entry_bits: COLUMN_ENTRY_BITS }, false);
+        let (held, sent) = (plan(own_width)?, plan(self.peer_width)?);
+        let (ours, theirs) = self.both_ways(&held, &|i, j| features.value(j, i), &sent, &|j, _| r[j])?;
+        let mut own = ours;
+        for (i, r) in r.iter().enumerate() {
+            for (sum, x) in own.iter_mut().zip(features.row(i)) {
+                *sum = sum.wrapping_add((i64::from(*x) as u64).wrapping_mul(*r));
+            }
+        }
+        own.iter_mut().for_each(|x| *x &= MASK);
+        Ok(self.in_order(own, theirs))
+    }
+
+    /// Shares of the gradient (24 fraction bits) and of σ′ where the owner passes a second series.
+    fn gradient(
+        &mut self,
+        w: &[u64],
+        plan: &GatePlan,
+        series: &[Series],
+        centre: f64,
+        labels: Option<&[bool]>,
+    ) -> Result<(Vec<u64>, Option<Vec<u64>>), AlgebraError> {
+        let (mut z, ridge) = self.forward(w, plan.rows)?;
+        if self.owner() {
+            let centre = ring50::from_real(centre, COLUMN_BITS + WEIGHT_BITS);
+            z.iter_mut().for_each(|z| *z = ring50::sub(*z, centre));
+        }
+        let mut functions = gate::evaluate(self.engine, self.channel, plan, &z, series)?.into_iter();
+        let mut r = functions.next().unwrap_or_default();
+        for (r, label) in r.iter_mut().zip(labels.unwrap_or_default()) {
+            *r = ring50::sub(*r, u64::from(*label) << RESULT_BITS);
+        }
+        let sums = self.backward(&r)?;
+        let exp2 = |bits: u32| f64::from(bits).exp2();
+        let mean = exp2(STEP_BITS) / (plan.rows as f64 * exp2(COLUMN_BITS + RESULT_BITS));
+        let shrink = exp2(STEP_BITS) / exp2(RIDGE_BITS + WEIGHT_BITS);
+        let batches = [
+            Batch { shares: &sums, modulus: MASK + 1, factor: mean },
+            Batch { shares: &ridge, modulus: MASK + 1, factor: shrink },
+        ];
+        let lifted = lift(self.engine, self.channel, &batches)?;
+        Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), functions.next()))
+    }
+}
+
+/// What a party has when a training ended well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The owner's intercept.
+    pub intercept: Option<f64>,
+    /// Weights on the party's own standardised columns.
+    pub coefficients: Vec<f64>,
+}
+
+/// Trains. Both sides call it with the same schedule and opposite roles of the engine; the owner passes its labels.
+/// `progress` is told (steps done, steps in all).
+///
+/// # Errors
+/// Exit 15 when the end check fails: nothing but its bit was opened. Exit 18 for a disclosure the job does not list. Link and
+/// protocol failures by class.
+pub fn train(
+    engine: &mut Engine,
+    channel: &mut dyn Channel,
+    features: &Features,
+    owner: Option<OwnerInput<'_>>,
+    schedule: &Schedule,
+    ledger: &mut Ledger,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Trained, Failure> {
+    let peer_width = schedule.weights() - features.width();
+    let mut party = Party { engine, channel, features, peer_width };
+    let centre = owner.map_or(0.0, |o| o.base_logit) + (schedule.interval.low + schedule.interval.high) / 2.0;
+    let (step_series, check_series) = match owner {
+        Some(o) => fit_series(schedule, o.base_logit)?,
+        None => (Vec::new(), Vec::new()),
+    };
+    let labels = owner.map(|o| o.labels);
+    let mut w = vec![0u64; party.size()];
+    if let Some(o) = owner {
+        w[0] = ring50::from_real(o.base_logit, WEIGHT_BITS);
+    }
+    let total = schedule.steps.len() as u64 + 1;
+    let mut matrix: Option<SharedMatrix> = None;
+    let mut last = vec![0u64; party.size()];
+    for (done, step) in schedule.steps.iter().enumerate() {
+        progress(done as u64, total);
+        let functions = if step.fresh_hessian { 2 } else { 1 };
+        let series = step_series.get(..functions).unwrap_or_default();
+        let (g, slope) = party.gradient(&w, &schedule.gate(step.rows, functions), series, centre, labels)?;
+        if let Some(slope) = slope {
+            let shares = hessian(&mut party, &slope)?;
+            let size = party.size();
+            matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
+        }
+        let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 630, "the schedule starts without a Hessian")) };
+        last = solve(&mut party, matrix, &g, &schedule.solver)?;
+        apply(&mut party, &mut w, &last, step)?;
+    }
+    progress(total - 1, total);
+    // End check: a step with doubled period and harmonics; it and the last step must be small.
+    let (g, _) = party.gradient(&w, &schedule.check_gate(), &check_series, centre, labels)?;
+    let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 630, "the schedule has no steps")) };
+    let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
+    let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
+    let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
+    let before = compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
+    let bit = party.engine.transfers().and(party.channel, &[near], &[before]).map_err(AlgebraError::from)?;
+    if !opening::end_check(party.channel, ledger, bit.first().copied().unwrap_or(false))? {
+        return Err(not_converged(schedule));
+    }
+    apply(&mut party, &mut w, &proposed, &Step { rows: features.rows(), damping: 1.0, fresh_hessian: false })?;
+    let (own, peers) = party.blocks(&w);
+    let (own, peers) = (own.to_vec(), peers.to_vec());
+    let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
+    let weights = features.unwhiten(&opened.iter().map(|x| ring50::to_real(*x, WEIGHT_BITS)).collect::<Vec<_>>());
+    progress(total, total);
+    Ok(match owner {
+        Some(_) => Trained { intercept: weights.first().copied(), coefficients: weights[1..].to_vec() },
+        None => Trained { intercept: None, coefficients: weights },
+    })
+}
+
+/// w ← w − damping·step.
+fn apply(party: &mut Party<'_>, w: &mut [u64], step: &[u64], schedule: &Step) -> Result<(), AlgebraError> {
+    let factor = schedule.damping * f64::from(WEIGHT_BITS as i32 - STEP_BITS as i32).exp2();
+    let moved = lift(party.engine, party.channel, &[Batch { shares: step, modulus: MASK + 1, factor }])?;
+    for (w, step) in w.iter_mut().zip(moved.iter().flatten()) {
+        *w = ring50::sub(*w, *step);
+    }
+    Ok(())
+}
+
+/// The owner's series: (σ, σ′) of a step, σ of the end check on a doubled interval.
+fn fit_series(schedule: &Schedule, base_logit: f64) -> Result<(Vec<Series>, Vec<Series>), Failure> {
+    let (low, high) = (base_logit + schedule.interval.low, base_logit + schedule.interval.high);
+    let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
+    let fit = |function: &dyn Fn(f64) -> f64| series::fit(function, low, high, schedule.period(), schedule.harmonics);
+    let half = (high - low) / 2.0;
+    let check = series::fit(&sigmoid, low - half, high + half, 2.0 * schedule.period(), 2 * schedule.harmonics)?;
+    Ok((vec![fit(&sigmoid)?.series, fit(&slope)?.series], vec![check.series]))
+}
+
+fn not_converged(schedule: &Schedule) -> Failure {
+    let (low, high) = (schedule.interval.low, schedule.interval.high);
+    Failure::new(Exit::NotConverged, 631, "the training did not converge, or logits left the agreed range; no model was opened")
+        .at(format!("end check {}, logit_range [{low}, {high}] around the base logit", Disclosure::ConvergedAndInRange))
+        .hint(format!("set logit_range = [{:.1}, {:.1}] in both jobs, check expected_rate, or raise l2", 2.0 * low, 2.0 * high))
+}
+
+impl From<AlgebraError> for Failure {
+    fn from(error: AlgebraError) -> Self {
+        match error {
+            AlgebraError::Channel(e) => e.into(),
+            AlgebraError::Correlation(colift_correlation::CorrelationError::Channel(e)) => ChannelError::into(e),
+            other => Self::of_class(other.class(), other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

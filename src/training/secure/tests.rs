@@ -1,0 +1,117 @@
+//! The secure trainer against its plaintext twin, over a memory pair.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::evaluation::random::normals;
+use crate::training::schedule::PublicSizes;
+use crate::training::twin::{self, fit_logistic};
+use colift_testkit::run_pair;
+use ndarray::{Array2, Axis, concatenate};
+
+const REVEAL: [Disclosure; 2] = [Disclosure::OwnWeights, Disclosure::ConvergedAndInRange];
+
+struct Case {
+    owner: Array2<f64>,
+    partner: Array2<f64>,
+    labels: Vec<bool>,
+}
+
+/// Standardised, clipped, correlated columns with known weights.
+fn case(rows: usize, owner: usize, partner: usize, intercept: f64, seed: u64) -> Case {
+    let columns = owner + partner;
+    let noise = normals(rows * (columns + 2), seed);
+    let mut x = Array2::zeros((rows, columns));
+    for i in 0..rows {
+        let row = &noise[i * (columns + 2)..(i + 1) * (columns + 2)];
+        for j in 0..columns {
+            let raw = 0.6 * row[columns] + 0.8 * row[j];
+            x[[i, j]] = if j % 4 == 3 { f64::from(u8::from(raw > 1.2)) } else { raw };
+        }
+    }
+    for mut column in x.axis_iter_mut(Axis(1)) {
+        let mean = column.sum() / rows as f64;
+        let sd = (column.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / rows as f64).sqrt();
+        column.mapv_inplace(|v| ((v - mean) / sd).clamp(-5.0, 5.0));
+    }
+    let weights = normals(columns, seed + 1);
+    let labels = (0..rows)
+        .map(|i| {
+            let z = intercept + (0..columns).map(|j| 0.4 * weights[j] * x[[i, j]]).sum::<f64>();
+            let draw = twin::sigmoid(1.7 * noise[i * (columns + 2) + columns + 1]);
+            draw < twin::sigmoid(z)
+        })
+        .collect();
+    Case { owner: x.slice(ndarray::s![.., ..owner]).to_owned(), partner: x.slice(ndarray::s![.., owner..]).to_owned(), labels }
+}
+
+fn sizes(case: &Case, rate: (f64, f64), logit_range: Option<(f64, f64)>) -> PublicSizes {
+    PublicSizes {
+        rows: case.labels.len(),
+        owner_columns: case.owner.ncols(),
+        partner_columns: case.partner.ncols(),
+        rate_low: rate.0,
+        rate_high: rate.1,
+        logit_range,
+    }
+}
+
+type Outcome = (Result<Trained, Failure>, Vec<opening::Opened>);
+
+fn secure(case: &Case, sizes: PublicSizes, base_logit: f64) -> (Outcome, Outcome) {
+    let run = |role: Role, x: &Array2<f64>, labels: Option<Vec<bool>>| {
+        let x = x.clone();
+        move |channel: &mut colift_channel::memory::MemoryChannel| {
+            let features = Features::new(&x, 1e-3, role == Role::First).unwrap();
+            let schedule = Schedule::new(sizes).unwrap();
+            let mut engine = Engine::setup(channel, role).unwrap();
+            let mut ledger = Ledger::new(&REVEAL);
+            let owner = labels.as_deref().map(|labels| OwnerInput { labels, base_logit });
+            let trained = train(&mut engine, channel, &features, owner, &schedule, &mut ledger, &|_, _| ());
+            (trained, ledger.opened().to_vec())
+        }
+    };
+    let (a, b, ..) = run_pair(run(Role::First, &case.owner, Some(case.labels.clone())), run(Role::Second, &case.partner, None));
+    (a, b)
+}
+
+#[test]
+fn reaches_the_twins_optimum_and_opens_what_is_listed() {
+    for (rows, owner, partner, rate) in [(700, 3, 4, (0.2, 0.5)), (6_000, 5, 6, (0.05, 0.2))] {
+        let case = case(rows, owner, partner, -1.5, 11);
+        let ((trained, opened), (partners, partners_opened)) = secure(&case, sizes(&case, rate, None), -1.6);
+        let (trained, partners) = (trained.unwrap(), partners.unwrap());
+        let x = concatenate(Axis(1), &[case.owner.view(), case.partner.view()]).unwrap();
+        let fit = fit_logistic(&x, &case.labels, 1e-3).unwrap();
+        let coefficients: Vec<f64> = trained.coefficients.iter().chain(&partners.coefficients).copied().collect();
+        let intercept = trained.intercept.unwrap();
+        let gap = twin::objective(x.view(), &case.labels, &coefficients, intercept, 1e-3) - fit.objective;
+        let worst = coefficients
+            .iter()
+            .zip(&fit.coefficients)
+            .zip(&fit.standard_errors)
+            .map(|((a, b), se)| ((a - b) / se).abs())
+            .fold(((intercept - fit.intercept) / fit.intercept_standard_error).abs(), f64::max);
+        println!("rows {rows}: objective gap {gap:.1e}, worst coefficient {worst:.3} standard errors");
+        assert!(gap.abs() < 1e-5 && worst < 0.1);
+        let item = |item, learned, told| opening::Opened { item, learned, told };
+        assert_eq!(
+            opened,
+            [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, owner + 1, partner)]
+        );
+        assert_eq!(
+            partners_opened,
+            [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, partner, owner + 1)]
+        );
+    }
+}
+
+#[test]
+fn logits_out_of_range_end_with_exit_15_and_no_weights() {
+    let case = case(5_500, 3, 3, 0.5, 5);
+    let narrow = sizes(&case, (0.01, 0.02), Some((-2.0, 2.0)));
+    let ((trained, opened), (partners, _)) = secure(&case, narrow, -4.2);
+    for failure in [trained.unwrap_err(), partners.unwrap_err()] {
+        assert_eq!(failure.exit, Exit::NotConverged);
+    }
+    assert_eq!(opened.len(), 1);
+}
