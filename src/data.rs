@@ -1,1 +1,191 @@
-//! (room under construction)
+//! Reads one party's file into a checked [`Table`]: rows proved complete, ids canonical, every cell a finite number.
+//!
+//! Everything here happens before the first network byte. What cannot be trusted is refused with exit code 13, with counts, the
+//! column and the first row, never with an id or a cell's text. Ids leave this room only for the matching; training sees rows.
+//!
+//! - [`read_table`]: CSV with a header into a [`Table`] · [`draw_split`]: train and test rows by a keyed hash of the id
+//! - [`canonical_id`]: the published id forms · [`column_auc`]: the leak check's figure
+//! - [`intersection`]: the common ids of two files, for trials where one person holds both
+
+pub mod ids;
+mod intersection;
+mod leaks;
+mod lines;
+mod quality;
+mod read;
+mod refusals;
+mod split;
+#[cfg(test)]
+mod tests;
+pub mod wording;
+
+pub use ids::{CanonicalId, IdKind, IdProblem, canonical_id};
+pub use intersection::{Intersection, intersection, intersection_sha256};
+pub use leaks::{LEAK_AUC, column_auc};
+pub use quality::{EXTREME_Z, Warning};
+pub use read::read_table;
+pub use split::{Split, draw_split};
+
+use crate::error::{Exit, Failure};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Which of the two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The label holder.
+    Owner,
+    /// The counterparty.
+    Partner,
+}
+
+impl Side {
+    /// `owner` or `partner`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Partner => "partner",
+        }
+    }
+
+    /// The other party.
+    #[must_use]
+    pub fn peer(self) -> Self {
+        match self {
+            Self::Owner => Self::Partner,
+            Self::Partner => Self::Owner,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which file to read and what its columns are. Every column not named here is a numeric feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The CSV file.
+    pub path: PathBuf,
+    /// The id column.
+    pub id: String,
+    /// How ids are spelt.
+    pub id_kind: IdKind,
+    /// The owner's 0/1 label column.
+    pub label: Option<String>,
+    /// The owner's column of `train` and `test`.
+    pub split: Option<String>,
+    /// Columns to leave out. One that the file lacks is a warning.
+    pub exclude: Vec<String>,
+    /// Owner's columns that may predict the label alone, because a person said so.
+    pub allow_leaky: Vec<String>,
+    /// Only the ids are read and checked: for a job that measures the overlap.
+    pub ids_only: bool,
+}
+
+impl TableSpec {
+    /// A file and its id column; ids opaque, every other column a feature.
+    pub fn new(path: impl Into<PathBuf>, id: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            id: id.into(),
+            id_kind: IdKind::Opaque,
+            label: None,
+            split: None,
+            exclude: Vec::new(),
+            allow_leaky: Vec::new(),
+            ids_only: false,
+        }
+    }
+
+    /// Refuses settings that contradict each other or the side.
+    fn check(&self, side: Side) -> Result<(), Failure> {
+        let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
+        match side {
+            Side::Owner if self.label.is_none() && !self.ids_only => return usage("the owner's file needs a label column".into()),
+            Side::Partner if self.label.is_some() => return usage("only the owner's file has a label column".into()),
+            Side::Partner if self.split.is_some() => return usage("only the owner's file has a split column".into()),
+            _ => {}
+        }
+        let roles = [Some(("id", &self.id)), self.label.as_ref().map(|l| ("label", l)), self.split.as_ref().map(|s| ("split", s))];
+        let roles: Vec<(&str, &String)> = roles.into_iter().flatten().collect();
+        for (i, (role, name)) in roles.iter().enumerate() {
+            if let Some((other, _)) = roles[..i].iter().find(|(_, earlier)| earlier == name) {
+                return usage(format!("column {} is named as both {other} and {role}", wording::shown(name)));
+            }
+            if self.exclude.contains(name) {
+                return usage(format!("column {} is named as {role} and excluded", wording::shown(name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One numeric feature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// Its values, row by row: finite, no negative zero.
+    pub values: Vec<f64>,
+}
+
+/// What was counted while reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadCounts {
+    /// Data rows in the file, found twice: by the CSV reader and by an own count of the physical records.
+    pub rows: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Ids whose ends were cut.
+    pub ids_trimmed: u64,
+    /// Ids changed inside: case, width, separators.
+    pub ids_rewritten: u64,
+    /// Ids trimmed, rewritten or both.
+    pub ids_repaired: u64,
+    /// The file began with a UTF-8 byte-order mark.
+    pub byte_order_mark: bool,
+    /// Lines ended by CRLF.
+    pub crlf_lines: u64,
+    /// Blank lines after the last row.
+    pub trailing_blank_lines: u64,
+}
+
+/// One party's data: refused or complete. `Debug` shows sizes only.
+#[derive(Clone)]
+pub struct Table {
+    /// Canonical ids, all different, in the file's order.
+    pub ids: Vec<String>,
+    /// Features in the file's order.
+    pub columns: Vec<Column>,
+    /// The label of every row, for the owner.
+    pub label: Option<Vec<bool>>,
+    /// Train or test of every row, where the file says so.
+    pub split: Option<Vec<Split>>,
+    /// What a person should look at.
+    pub warnings: Vec<Warning>,
+    /// What was counted while reading.
+    pub counts: ReadCounts,
+}
+
+impl Table {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Names of the features in order.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({} rows, {} columns)", self.rows(), self.columns.len())
+    }
+}

@@ -100,10 +100,31 @@ impl std::error::Error for Failure {}
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
+        let what = error.to_string();
         match error {
-            ChannelError::Interrupted { .. } => Self::new(Exit::Interrupted, 2001, error.to_string()),
-            ChannelError::PeerStopped { code: 20, .. } => Self::new(Exit::Interrupted, 2002, error.to_string()),
-            ref other => Self::of_class(other.class(), other.to_string()),
+            ChannelError::Interrupted { .. } => Self::new(Exit::Interrupted, 2001, what),
+            ChannelError::PeerStopped { code, .. } => Self::peer_stopped(code, what),
+            ChannelError::KeyMismatch { .. } => Self::new(Exit::PeerKey, 411, what)
+                .hint("compare fingerprints with the other person by phone, then run `pair` on both sides"),
+            ChannelError::KeyRefused => {
+                let remedy =
+                    "the other side has pinned another key than ours: compare fingerprints by phone, then run `pair` on both sides";
+                Self::new(Exit::PeerKey, 412, what).hint(remedy)
+            }
+            ref other => Self::of_class(other.class(), what),
+        }
+    }
+}
+
+impl Failure {
+    /// The peer stopped first. A verdict that both sides share keeps its exit code; any other stop is a peer that is gone.
+    fn peer_stopped(code: u8, what: String) -> Self {
+        let shared = [Exit::Contract, Exit::Overlap, Exit::NotConverged, Exit::Version].into_iter().find(|&exit| exit as u8 == code);
+        match (code, shared) {
+            (11, _) => Self::new(Exit::PeerKey, 462, what).hint("the other side refused our key and shows the reason"),
+            (20, _) => Self::new(Exit::Interrupted, 2002, what).hint("the other side was stopped by hand; ask there, then run again"),
+            (_, Some(exit)) => Self::new(exit, 461, what).hint("the other side shows the reason"),
+            _ => Self::new(Exit::PeerGone, 1002, what).hint("the other side shows the reason"),
         }
     }
 }

@@ -1,9 +1,15 @@
 //! `colift`: two companies train and use a joint lifetime-value model on the users they share, and neither shows its data.
 
+pub mod align;
 pub mod contract;
 pub mod data;
+pub mod demo;
 pub mod error;
 pub mod evaluation;
+pub mod model;
+pub mod progress;
 pub mod report;
+pub mod resources;
+pub mod results;
 pub mod session;
 pub mod training;

@@ -1,1 +1,21 @@
-//! (room under construction)
+//! Who we are, whom we trust, and the link between the two programs.
+//!
+//! [`Home`] holds an [`Identity`] and the [`Pins`]; [`pair`] fills the pins after two people compared what their programs show;
+//! [`connect`] opens a link to a pinned peer and nobody else; [`greet`] makes sure that both programs speak the same version and
+//! have different roles. After that the link belongs to the protocols.
+
+mod greeting;
+mod home;
+mod identity;
+mod link;
+mod pairing;
+mod pins;
+#[cfg(test)]
+mod tests;
+
+pub use greeting::{Greeting, WIRE_VERSIONS, greet};
+pub use home::Home;
+pub use identity::Identity;
+pub use link::{LinkSpec, connect};
+pub use pairing::{PairingView, pair};
+pub use pins::{Pin, Pins};

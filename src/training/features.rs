@@ -38,7 +38,7 @@ impl Features {
             }
             for (value, slot) in row.iter().zip(&mut target[shift..]) {
                 if value.abs() >= COLUMN_LIMIT {
-                    return Err(Failure::new(Exit::Data, 605, format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"))
+                    return Err(Failure::new(Exit::Data, 643, format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"))
                         .hint("lower `clip` in the job, or leave out columns that are almost always zero"));
                 }
                 *slot = (value * scale).round() as i32;

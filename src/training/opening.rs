@@ -46,7 +46,7 @@ impl Ledger {
     /// Exit 18 where the job does not list the item.
     pub fn note(&mut self, item: Disclosure, learned: usize, told: usize) -> Result<(), Failure> {
         if !self.allowed.contains(&item) {
-            return Err(Failure::new(Exit::Policy, 620, format!("the job's reveal list does not hold {}", item.name())));
+            return Err(Failure::new(Exit::Policy, 645, format!("the job's reveal list does not hold {}", item.name())));
         }
         self.opened.push(Opened { item, learned, told });
         Ok(())
@@ -85,5 +85,5 @@ pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) ->
 }
 
 fn malformed() -> Failure {
-    Failure::new(Exit::Protocol, 621, "the peer sent a malformed opening")
+    Failure::new(Exit::Protocol, 646, "the peer sent a malformed opening")
 }

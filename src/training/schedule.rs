@@ -104,12 +104,12 @@ impl Schedule {
     pub fn new(sizes: PublicSizes) -> Result<Self, Failure> {
         let rows = sizes.rows;
         if rows > MOST_ROWS {
-            return Err(Failure::new(Exit::Cap, 601, format!("{rows} training rows, this version trains on at most {MOST_ROWS}"))
+            return Err(Failure::new(Exit::Cap, 640, format!("{rows} training rows, this version trains on at most {MOST_ROWS}"))
                 .hint("set a smaller test split, or train on a sample"));
         }
         let columns = sizes.owner_columns + sizes.partner_columns + 1;
         if rows <= columns {
-            return Err(Failure::new(Exit::Data, 602, format!("{rows} matched training rows are too few for {columns} weights"))
+            return Err(Failure::new(Exit::Data, 641, format!("{rows} matched training rows are too few for {columns} weights"))
                 .hint("use fewer columns, or match more users"));
         }
         let few = rows < FEW_ROWS;
@@ -125,7 +125,7 @@ impl Schedule {
             Some(_) => ((0.6 * width).ceil() as usize).clamp(12, 96),
         };
         if !(4.0..=160.0).contains(&width) {
-            return Err(Failure::new(Exit::Usage, 603, format!("logit_range is {width} wide, the gate carries 4 to 160"))
+            return Err(Failure::new(Exit::Usage, 642, format!("logit_range is {width} wide, the gate carries 4 to 160"))
                 .hint("choose an interval such as [-12.0, 8.0]"));
         }
         // Period 1.35 widths; an even frequency so that the end check can double the period exactly.

@@ -216,14 +216,14 @@ pub fn train(
             let size = party.size();
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
         }
-        let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 630, "the schedule starts without a Hessian")) };
+        let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
         last = solve(&mut party, matrix, &g, &schedule.solver)?;
         apply(&mut party, &mut w, &last, step)?;
     }
     progress(total - 1, total);
     // End check: a step with doubled period and harmonics; it and the last step must be small.
     let (g, _) = party.gradient(&w, &schedule.check_gate(), &check_series, centre, labels)?;
-    let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 630, "the schedule has no steps")) };
+    let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
     let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
@@ -266,7 +266,7 @@ fn fit_series(schedule: &Schedule, base_logit: f64) -> Result<(Vec<Series>, Vec<
 
 fn not_converged(schedule: &Schedule) -> Failure {
     let (low, high) = (schedule.interval.low, schedule.interval.high);
-    Failure::new(Exit::NotConverged, 631, "the training did not converge, or logits left the agreed range; no model was opened")
+    Failure::new(Exit::NotConverged, 648, "the training did not converge, or logits left the agreed range; no model was opened")
         .at(format!("end check {}, logit_range [{low}, {high}] around the base logit", Disclosure::ConvergedAndInRange))
         .hint(format!("set logit_range = [{:.1}, {:.1}] in both jobs, check expected_rate, or raise l2", 2.0 * low, 2.0 * high))
 }

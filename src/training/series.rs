@@ -78,7 +78,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn singular() -> Failure {
-    Failure::new(Exit::Internal, 610, "the series' normal equations are singular")
+    Failure::new(Exit::Internal, 644, "the series' normal equations are singular")
 }
 
 /// Weighted least squares by normal equations.

@@ -12,7 +12,8 @@
 //! masks and floods ([`colift_rlwe::reply`], 2^-54 · 8192 a reply). The coefficients stay with the owner: the partner learns
 //! neither the function nor the base rate. Rounding is stochastic and unbiased, with secret coins.
 //!
-//! **Cost.** [`GatePlan::cost`]: 2K uploads and one reply a function for each 8,192 rows, then one lift an element: two rounds.
+//! **Cost.** [`GatePlan::cost`]: 2K uploads and one reply a function for each 8,192 rows (a shorter block packs several terms
+//! into one ciphertext), then one lift an element: two rounds.
 //! **Messages.** `phases` (partner → owner), `gate reply` (owner → partner), the lift's.
 //! **Source.** Our design (docs/protocols/training.md); slot packing of BFV.
 
@@ -61,8 +62,20 @@ pub struct GatePlan {
 }
 
 impl GatePlan {
-    fn blocks(&self) -> usize {
-        self.rows.div_ceil(N)
+    /// Rows of every block: 8,192, and what is left.
+    fn blocks(&self) -> impl Iterator<Item = usize> {
+        let rows = self.rows;
+        (0..rows.div_ceil(N)).map(move |block| N.min(rows - block * N))
+    }
+
+    /// Terms (a cosine or a sine each) that share a ciphertext in a block of this many rows: a short block has room for several.
+    fn packed_terms(&self, rows: usize) -> usize {
+        (N / rows).clamp(1, 2 * self.harmonics)
+    }
+
+    /// Ciphertexts of a block of this many rows.
+    fn uploads(&self, rows: usize) -> usize {
+        (2 * self.harmonics).div_ceil(self.packed_terms(rows))
     }
 
     fn budget(&self, encoder: &SlotEncoder) -> NoiseBudget {
@@ -91,8 +104,8 @@ impl GatePlan {
     pub fn cost(&self) -> Result<Cost, AlgebraError> {
         let upload = Ciphertext::upload_bytes(self.level()?) + HEADER_BYTES;
         Ok(Cost {
-            encryptor_bytes: (self.blocks() * 2 * self.harmonics * upload) as u64,
-            holder_bytes: (self.blocks() * self.functions * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
+            encryptor_bytes: (self.blocks().map(|rows| self.uploads(rows)).sum::<usize>() * upload) as u64,
+            holder_bytes: (self.blocks().count() * self.functions * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
         })
     }
 }
@@ -153,20 +166,22 @@ fn ask(
 ) -> Result<Vec<Vec<u64>>, AlgebraError> {
     let scale = f64::from(plan.bits).exp2();
     for block in z.chunks(N) {
-        // Step 1: 2K ciphertexts of this block's cosines and sines.
-        let work: Vec<_> = (0..2 * plan.harmonics).map(|index| (index, engine.own_uniform.next_stream(), engine.prg.next_seed())).collect();
+        // Step 1: the ciphertexts of this block's cosines and sines.
+        let packed = plan.packed_terms(block.len());
+        let work: Vec<_> =
+            (0..plan.uploads(block.len())).map(|index| (index, engine.own_uniform.next_stream(), engine.prg.next_seed())).collect();
         let secret = &engine.secret;
         let messages: Vec<Vec<u8>> = work
             .into_par_iter()
             .map(|(index, mut uniform, seed)| {
                 let mut prg = Prg::from_seed(&seed);
-                let slots: Vec<i64> = block
-                    .iter()
-                    .map(|share| {
-                        let (sin, cos) = (TAU * turn(*share, plan.frequency, index / 2 + 1)).sin_cos();
-                        round_stochastic(if index % 2 == 0 { cos } else { sin }, scale, &mut prg)
-                    })
-                    .collect();
+                let mut slots = Vec::with_capacity(N);
+                for term in (index * packed..2 * plan.harmonics).take(packed) {
+                    slots.extend(block.iter().map(|share| {
+                        let (sin, cos) = (TAU * turn(*share, plan.frequency, term / 2 + 1)).sin_cos();
+                        round_stochastic(if term % 2 == 0 { cos } else { sin }, scale, &mut prg)
+                    }));
+                }
                 let coefficients: Vec<u64> = encoder.to_coefficients(&slots).into_iter().map(u64::from).collect();
                 encrypt(secret, &coefficients, encoder.plaintext(), level, &mut uniform, &mut prg)
             })
@@ -181,7 +196,7 @@ fn ask(
         for share in &mut shares {
             let frame = channel.receive(REPLY, reply::flooded_bytes())?;
             let slots = encoder.to_slots(&reply::open_flooded(&engine.secret, &frame, encoder.plaintext())?);
-            share.extend(slots[..block.len()].iter().map(|x| u64::from(*x)));
+            share.extend(sum_terms(&slots, block.len(), plan.packed_terms(block.len()), u64::from(encoder.prime())));
         }
     }
     Ok(shares)
@@ -201,7 +216,8 @@ fn hold(
     let budget = plan.budget(encoder);
     let mut shares = vec![Vec::with_capacity(z.len()); plan.functions];
     for block in z.chunks(N) {
-        let frames = (0..2 * plan.harmonics).map(|_| channel.receive(PHASES, length)).collect::<Result<Vec<_>, _>>()?;
+        let packed = plan.packed_terms(block.len());
+        let frames = (0..plan.uploads(block.len())).map(|_| channel.receive(PHASES, length)).collect::<Result<Vec<_>, _>>()?;
         let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
         let uploads = frames
             .into_par_iter()
@@ -217,25 +233,26 @@ fn hold(
             .map(|(series, seed)| {
                 let mut prg = Prg::from_seed(&seed);
                 let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
-                for (k, (a, b)) in series.harmonics.iter().enumerate() {
-                    let (mut on_cos, mut on_sin) = (Vec::with_capacity(block.len()), Vec::with_capacity(block.len()));
-                    for share in block {
-                        let (sin, cos) = (TAU * turn(*share, plan.frequency, k + 1)).sin_cos();
-                        on_cos.push(round_stochastic(a * cos + b * sin, scale, &mut prg));
-                        on_sin.push(round_stochastic(b * cos - a * sin, scale, &mut prg));
+                for (index, upload) in uploads.iter().enumerate() {
+                    let mut slots = Vec::with_capacity(N);
+                    for term in (index * packed..2 * plan.harmonics).take(packed) {
+                        // The factor of cos kθ_p is a cos kθ_o + b sin kθ_o, that of sin kθ_p is b cos kθ_o − a sin kθ_o.
+                        let (a, b) = series.harmonics[term / 2];
+                        let (on_cos, on_sin) = if term % 2 == 0 { (a, b) } else { (b, -a) };
+                        slots.extend(block.iter().map(|share| {
+                            let (sin, cos) = (TAU * turn(*share, plan.frequency, term / 2 + 1)).sin_cos();
+                            round_stochastic(on_cos * cos + on_sin * sin, scale, &mut prg)
+                        }));
                     }
-                    for (slots, upload) in [(on_cos, &uploads[2 * k]), (on_sin, &uploads[2 * k + 1])] {
-                        let plain = PlainPoly::new(&encoder.to_centred(&slots), level);
-                        c0.add_product(plain.poly(), &upload.c0);
-                        c1.add_product(plain.poly(), &upload.c1);
-                    }
+                    let plain = PlainPoly::new(&encoder.to_centred(&slots), level);
+                    c0.add_product(plain.poly(), &upload.c0);
+                    c1.add_product(plain.poly(), &upload.c1);
                 }
                 let mask: Vec<u64> = (0..N).map(|_| prg.below(t)).collect();
                 let message = reply::flooded(c0, c1, key, &budget, level, &mask, &mut prg);
                 let constant = (series.constant * scale * scale).round() as i64;
-                let own = encoder.to_slots(&mask)[..block.len()]
-                    .iter()
-                    .map(|m| (constant - i64::from(*m)).rem_euclid(t as i64) as u64)
+                let own = sum_terms(&encoder.to_slots(&mask), block.len(), packed, t)
+                    .map(|m| (constant - m as i64).rem_euclid(t as i64) as u64)
                     .collect();
                 (message, own)
             })
@@ -246,6 +263,11 @@ fn hold(
         }
     }
     Ok(shares)
+}
+
+/// Adds up the terms that share a reply: slot i of every one of the `packed` segments of `rows` slots, modulo t.
+fn sum_terms(slots: &[u32], rows: usize, packed: usize, t: u64) -> impl Iterator<Item = u64> {
+    (0..rows).map(move |i| (0..packed).map(|segment| u64::from(slots[segment * rows + i])).sum::<u64>() % t)
 }
 
 #[cfg(test)]

@@ -19,6 +19,18 @@ pub enum Class {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelError {
+    /// Config: our own identity key cannot be read or made.
+    #[error("the identity key cannot be used: {reason}")]
+    BadKey {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Config: our own message uses a number that the link keeps for itself.
+    #[error("our message '{kind}' uses a number reserved for the link")]
+    ReservedKind {
+        /// Name of the message.
+        kind: &'static str,
+    },
     /// Config: our own message does not fit a frame.
     #[error("our message '{kind}' of {length} bytes is over the frame cap")]
     TooLarge {
@@ -27,6 +39,23 @@ pub enum ChannelError {
         /// Its length in bytes.
         length: usize,
     },
+    /// Peer: bytes that the encryption layer or the frame reader refuses.
+    #[error("the link carried bytes that cannot be read: {reason}")]
+    BadRecord {
+        /// What the reader said; holds no payload.
+        reason: String,
+    },
+    /// Peer: another key than the pinned one.
+    #[error("the peer showed key {got}, the pinned key is {expected}")]
+    KeyMismatch {
+        /// Fingerprint that is pinned.
+        expected: String,
+        /// Fingerprint the peer showed.
+        got: String,
+    },
+    /// Peer: it refused our key.
+    #[error("the peer refused our key")]
+    KeyRefused,
     /// Peer: a frame longer than the receiver allows.
     #[error("the peer announced {claimed} bytes for '{kind}', at most {cap} are allowed")]
     Oversized {
@@ -108,8 +137,14 @@ impl ChannelError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::TooLarge { .. } => Class::Config,
-            Self::Oversized { .. } | Self::WrongKind { .. } | Self::WrongLength { .. } | Self::WrongStep { .. } => Class::Peer,
+            Self::BadKey { .. } | Self::ReservedKind { .. } | Self::TooLarge { .. } => Class::Config,
+            Self::BadRecord { .. }
+            | Self::KeyMismatch { .. }
+            | Self::KeyRefused
+            | Self::Oversized { .. }
+            | Self::WrongKind { .. }
+            | Self::WrongLength { .. }
+            | Self::WrongStep { .. } => Class::Peer,
             Self::Closed { .. } | Self::PeerStopped { .. } | Self::Timeout { .. } | Self::Io { .. } | Self::Interrupted { .. } => {
                 Class::Channel
             }

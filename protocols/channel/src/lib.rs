@@ -17,10 +17,15 @@
 
 mod counters;
 mod error;
+pub mod fault;
 pub mod memory;
+pub mod record;
+mod stop;
+pub mod tls;
 
 pub use counters::{Counters, Meter};
 pub use error::{ChannelError, Class};
+pub use stop::StopFlag;
 
 /// Bytes of a frame's header on the wire: step number (8), kind (2), payload length (4).
 pub const HEADER_BYTES: usize = 14;
@@ -69,4 +74,18 @@ pub trait Channel: Send {
 
     /// Bytes, messages and rounds so far.
     fn counters(&self) -> Counters;
+}
+
+impl<C: Channel + ?Sized> Channel for Box<C> {
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
+        (**self).send(kind, payload)
+    }
+
+    fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, ChannelError> {
+        (**self).receive_at_most(kind, cap)
+    }
+
+    fn counters(&self) -> Counters {
+        (**self).counters()
+    }
 }

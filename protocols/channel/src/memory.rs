@@ -16,8 +16,14 @@ pub struct MemoryChannel {
 /// Makes a connected pair; each end waits at most 120 s for a message.
 #[must_use]
 pub fn pair() -> (MemoryChannel, MemoryChannel) {
+    pair_with_idle(Duration::from_secs(120))
+}
+
+/// Makes a connected pair whose ends wait at most `idle` for a message: for tests with a silent peer.
+#[must_use]
+pub fn pair_with_idle(idle: Duration) -> (MemoryChannel, MemoryChannel) {
     let ((to_b, from_a), (to_a, from_b)) = (channel(), channel());
-    let end = |sender, receiver| MemoryChannel { sender, receiver, meter: Meter::default(), idle: Duration::from_secs(120) };
+    let end = |sender, receiver| MemoryChannel { sender, receiver, meter: Meter::default(), idle };
     (end(to_b, from_b), end(to_a, from_a))
 }
 

@@ -1,0 +1,262 @@
+//! **Purpose** any number of correlated OTs with a ring payload from 128 base OTs.
+//!
+//! **Functionality** per OT the sender puts in a correlation c mod 2^bits, the receiver a bit x; they get additive shares
+//! s (sender) and r (receiver) with **s + r = x·c mod 2^bits**. Inside: rows q = t + x·Δ over GF(2)^128 (a = b + c·Δ).
+//!
+//! **Security** semi-honest. The receiver's columns are masked by a PRG of the base seeds. The sender's payload is masked
+//! by the tweakable correlation-robust hash TMMO; every OT of a direction has its own tweak. A *malicious* receiver could
+//! send columns that belong to no choice vector and learn bits of Δ: no check against that is made here.
+//!
+//! **Cost** n OTs: the receiver sends 16·128·⌈n/128⌉ bytes, the sender ⌈n·bits/8⌉, in frames of at most 2^16 OTs; two
+//! one-way flights, whatever n. Frames are cut at 2^16 OTs and each rounds up on its own.
+//!
+//! **Messages** receiver: 128 columns T_j ⊕ PRG(k_j1) ⊕ x, T_j = PRG(k_j0), column after column, padded to 128 rows ·
+//! sender: H(q) − H(q ⊕ Δ) + c, packed to `bits` bits.
+//!
+//! **Source** Ishai, Kilian, Nissim, Petrank (CRYPTO 2003) in the form of ePrint 2013/552 (ALSZ), §5; hash of ePrint
+//! 2019/074. Deviation: ring payloads of a stated width.
+//!
+//! **Example**
+//! ```
+//! use colift_correlation::{CotReceiver, CotSender, Role};
+//! let (mut a, mut b) = colift_channel::memory::pair();
+//! let peer = std::thread::spawn(move || CotReceiver::setup(&mut b, Role::Second)?.correlate(&mut b, &[true, false], 50));
+//! let s = CotSender::setup(&mut a, Role::First)?.correlate(&mut a, &[1000, 1000], 50)?;
+//! let r = peer.join().unwrap()?;
+//! assert_eq!((s[0] + r[0]) % (1 << 50), 1000);
+//! assert_eq!((s[1] + r[1]) % (1 << 50), 0);
+//! # Ok::<(), colift_correlation::CorrelationError>(())
+//! ```
+
+use crate::base_ot::{self, BaseReceiver, BaseSender};
+use crate::{CorrelationError, Role};
+use colift_channel::{Channel, Kind, Meter};
+use colift_primitives::aes::TweakableHash;
+use colift_primitives::bits::{Bits, mask, pack, packed_bytes, transpose_columns, unpack};
+use colift_primitives::rng::{Prg, Seed, os_bytes};
+use rayon::prelude::*;
+use zeroize::{Zeroize, Zeroizing};
+
+const COLUMNS: Kind = Kind { code: 0x0320, name: "OT extension: columns" };
+const PAYLOAD: Kind = Kind { code: 0x0321, name: "OT extension: payload" };
+
+/// Most OTs of one frame: 1 MiB of columns.
+pub const FRAME_OTS: usize = 1 << 16;
+/// Widest ring.
+pub const MAX_BITS: u32 = 64;
+/// Columns a worker thread takes at least: below that splitting costs more than it gains.
+const COLUMNS_A_TASK: usize = 16;
+
+/// The OT sender's side of one direction: holds Δ. Wiped on drop.
+pub struct CotSender {
+    delta: Zeroizing<u128>,
+    columns: Vec<Prg>,
+    tweak: u128,
+    hash: TweakableHash,
+}
+
+/// The OT receiver's side of one direction.
+pub struct CotReceiver {
+    columns: Vec<[Prg; 2]>,
+    tweak: u128,
+    hash: TweakableHash,
+}
+
+/// A receiver's request that waits for the payload: its pads and choices.
+pub struct Pending {
+    pads: Zeroizing<Vec<u64>>,
+    choices: Zeroizing<Vec<bool>>,
+    bits: u32,
+}
+
+impl CotSender {
+    /// Sets one direction up, alone; [`OtPair::setup`](crate::OtPair::setup) sets both up in one round.
+    ///
+    /// # Errors
+    /// Peer class: invalid points. Config class: no randomness. The link's errors.
+    pub fn setup(channel: &mut (impl Channel + ?Sized), role: Role) -> Result<Self, CorrelationError> {
+        let (base, delta) = Self::start(role)?;
+        channel.send(base_ot::POINTS, base.message())?;
+        let key = channel.receive(base_ot::KEY, base_ot::KEY_BYTES)?;
+        Ok(Self::from_base(delta, base.finish(&key)?))
+    }
+
+    pub(crate) fn start(role: Role) -> Result<(BaseReceiver, Zeroizing<u128>), CorrelationError> {
+        let delta = Zeroizing::new(u128::from_le_bytes(*os_bytes::<16>()?));
+        Ok((BaseReceiver::start(role, *delta)?, delta))
+    }
+
+    pub(crate) fn from_base(delta: Zeroizing<u128>, seeds: Vec<Seed>) -> Self {
+        Self { delta, columns: seeds.iter().map(Prg::from_seed).collect(), tweak: 0, hash: TweakableHash::new() }
+    }
+
+    /// Correlated OTs: this side's additive shares s with s + r = x·c mod 2^bits.
+    ///
+    /// # Errors
+    /// Config class: `bits` outside 1..=64. The link's errors.
+    pub fn correlate(
+        &mut self,
+        channel: &mut (impl Channel + ?Sized),
+        correlations: &[u64],
+        bits: u32,
+    ) -> Result<Vec<u64>, CorrelationError> {
+        check_width(bits)?;
+        let mut shares = Vec::with_capacity(correlations.len());
+        let mut payloads = Vec::new();
+        // Step 1: every frame of columns, then step 2: every frame of payload. No ping-pong, so two flights in all.
+        for chunk in correlations.chunks(FRAME_OTS) {
+            let rows = padded(chunk.len());
+            let columns = channel.receive(COLUMNS, 16 * rows)?;
+            payloads.push(self.answer(columns, chunk, bits, &mut shares));
+        }
+        for payload in payloads {
+            channel.send(PAYLOAD, &payload)?;
+        }
+        Ok(shares)
+    }
+
+    /// Rows q from the peer's columns; the payload; this side's shares are appended.
+    fn answer(&mut self, mut columns: Vec<u8>, correlations: &[u64], bits: u32, shares: &mut Vec<u64>) -> Vec<u8> {
+        let rows = padded(correlations.len());
+        let delta = *self.delta;
+        let each = columns.par_chunks_mut(rows / 8).zip(self.columns.par_iter_mut()).enumerate();
+        each.with_min_len(COLUMNS_A_TASK).for_each(|(j, (column, prg))| {
+            let keep = ((delta >> j & 1) as u8).wrapping_neg();
+            let mut own = Zeroizing::new(vec![0u8; column.len()]);
+            prg.fill(&mut own);
+            column.iter_mut().zip(own.iter()).for_each(|(byte, own)| *byte = *byte & keep ^ own);
+        });
+        let mut zero = Zeroizing::new(transpose_columns(&columns, rows).unwrap_or_default());
+        columns.zeroize();
+        zero.truncate(correlations.len());
+        let mut one = Zeroizing::new(zero.iter().map(|q| q ^ delta).collect::<Vec<u128>>());
+        self.hash.hash_each(&mut zero, self.tweak);
+        self.hash.hash_each(&mut one, self.tweak);
+        self.tweak += correlations.len() as u128;
+        shares.extend(zero.iter().map(|pad| (*pad as u64).wrapping_neg() & mask(bits)));
+        let pads = zero.iter().zip(one.iter()).zip(correlations);
+        let payload: Vec<u64> = pads.map(|((zero, one), c)| (*zero as u64).wrapping_sub(*one as u64).wrapping_add(*c)).collect();
+        pack(&payload, bits)
+    }
+}
+
+impl CotReceiver {
+    /// Sets one direction up, alone; `role` is this party's own.
+    ///
+    /// # Errors
+    /// Peer class: invalid points. Config class: no randomness. The link's errors.
+    pub fn setup(channel: &mut (impl Channel + ?Sized), role: Role) -> Result<Self, CorrelationError> {
+        let base = Self::start(role)?;
+        channel.send(base_ot::KEY, base.message())?;
+        let points = channel.receive(base_ot::POINTS, base_ot::POINTS_BYTES)?;
+        Ok(Self::from_base(base.finish(&points)?))
+    }
+
+    pub(crate) fn start(role: Role) -> Result<BaseSender, CorrelationError> {
+        BaseSender::start(role.peer())
+    }
+
+    pub(crate) fn from_base(seeds: Vec<[Seed; 2]>) -> Self {
+        let columns = seeds.iter().map(|[zero, one]| [Prg::from_seed(zero), Prg::from_seed(one)]).collect();
+        Self { columns, tweak: 0, hash: TweakableHash::new() }
+    }
+
+    /// Correlated OTs: this side's additive shares r with s + r = x·c mod 2^bits.
+    ///
+    /// # Errors
+    /// Config class: `bits` outside 1..=64. Peer class: a malformed payload. The link's errors.
+    pub fn correlate(&mut self, channel: &mut (impl Channel + ?Sized), choices: &[bool], bits: u32) -> Result<Vec<u64>, CorrelationError> {
+        let pending = self.request(channel, choices, bits)?;
+        pending.finish(channel)
+    }
+
+    /// Step 1 alone: sends the columns. Several directions may send theirs before anyone waits.
+    ///
+    /// # Errors
+    /// As [`CotReceiver::correlate`].
+    pub fn request(&mut self, channel: &mut (impl Channel + ?Sized), choices: &[bool], bits: u32) -> Result<Pending, CorrelationError> {
+        check_width(bits)?;
+        let mut pads = Zeroizing::new(Vec::with_capacity(choices.len()));
+        for chunk in choices.chunks(FRAME_OTS) {
+            let columns = self.columns(chunk, bits, &mut pads);
+            channel.send(COLUMNS, &columns)?;
+        }
+        Ok(Pending { pads, choices: Zeroizing::new(choices.to_vec()), bits })
+    }
+
+    /// The message's columns; the pads H(t) are appended.
+    fn columns(&mut self, choices: &[bool], bits: u32, pads: &mut Vec<u64>) -> Vec<u8> {
+        let rows = padded(choices.len());
+        let mut packed = Zeroizing::new(Bits::from_bools(choices.iter().copied()).to_bytes());
+        packed.resize(rows / 8, 0);
+        let (mut message, mut own) = (vec![0u8; 16 * rows], Zeroizing::new(vec![0u8; 16 * rows]));
+        let outputs = message.par_chunks_mut(rows / 8).zip(own.par_chunks_mut(rows / 8));
+        outputs.zip(self.columns.par_iter_mut()).with_min_len(COLUMNS_A_TASK).for_each(|((message, own), [zero, one])| {
+            zero.fill(own);
+            one.fill(message);
+            let masks = own.iter().zip(packed.iter());
+            message.iter_mut().zip(masks).for_each(|(byte, (own, choice))| *byte ^= own ^ choice);
+        });
+        let mut rows_t = Zeroizing::new(transpose_columns(&own, rows).unwrap_or_default());
+        rows_t.truncate(choices.len());
+        self.hash.hash_each(&mut rows_t, self.tweak);
+        self.tweak += choices.len() as u128;
+        pads.extend(rows_t.iter().map(|pad| *pad as u64 & mask(bits)));
+        message
+    }
+}
+
+impl Pending {
+    /// Step 2: receives the payload and gives the shares.
+    ///
+    /// # Errors
+    /// Peer class: a malformed payload. The link's errors.
+    pub fn finish(self, channel: &mut (impl Channel + ?Sized)) -> Result<Vec<u64>, CorrelationError> {
+        let mut shares = Vec::with_capacity(self.pads.len());
+        for (pads, choices) in self.pads.chunks(FRAME_OTS).zip(self.choices.chunks(FRAME_OTS)) {
+            let payload = channel.receive(PAYLOAD, packed_bytes(pads.len(), self.bits))?;
+            let payload = unpack(&payload, pads.len(), self.bits).ok_or(CorrelationError::UnusedBits { message: PAYLOAD.name })?;
+            let each = pads.iter().zip(choices).zip(&payload);
+            shares.extend(each.map(|((pad, x), d)| pad.wrapping_add(d & u64::from(*x).wrapping_neg()) & mask(self.bits)));
+        }
+        Ok(shares)
+    }
+}
+
+fn check_width(bits: u32) -> Result<(), CorrelationError> {
+    if (1..=MAX_BITS).contains(&bits) { Ok(()) } else { Err(CorrelationError::Width { bits, most: MAX_BITS }) }
+}
+
+/// Rows of a frame of n OTs.
+fn padded(n: usize) -> usize {
+    n.next_multiple_of(128)
+}
+
+fn frames(n: usize) -> impl Iterator<Item = usize> {
+    (0..n).step_by(FRAME_OTS).map(move |start| FRAME_OTS.min(n - start))
+}
+
+/// Payload lengths of the column frames of n OTs.
+pub(crate) fn column_frames(n: usize) -> impl Iterator<Item = usize> {
+    frames(n).map(|count| 16 * padded(count))
+}
+
+/// Payload lengths of the answer's frames.
+pub(crate) fn payload_frames(n: usize, bits: u32) -> impl Iterator<Item = usize> {
+    frames(n).map(move |count| packed_bytes(count, bits))
+}
+
+/// Notes the messages of n correlated OTs as the OT sender sees them.
+pub fn declare_sender(meter: &mut Meter, n: usize, bits: u32) {
+    column_frames(n).for_each(|length| meter.received(length));
+    payload_frames(n, bits).for_each(|length| meter.sent(length));
+}
+
+/// Notes the messages of n correlated OTs as the OT receiver sees them.
+pub fn declare_receiver(meter: &mut Meter, n: usize, bits: u32) {
+    column_frames(n).for_each(|length| meter.sent(length));
+    payload_frames(n, bits).for_each(|length| meter.received(length));
+}
+
+#[cfg(test)]
+mod tests;

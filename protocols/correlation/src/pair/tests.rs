@@ -1,0 +1,93 @@
+//! Both directions at once: products and ANDs against the plain functions, at the declared cost.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use colift_channel::Class;
+use colift_primitives::bits::mask;
+use colift_primitives::rng::Prg;
+use colift_testkit::{cases, run_pair};
+
+fn bools(prg: &mut Prg, n: usize) -> Vec<bool> {
+    (0..n).map(|_| prg.below(2) == 1).collect()
+}
+
+#[test]
+fn ands_of_shared_bits_are_right_and_cost_what_is_declared() {
+    cases("and", 8, |prg| {
+        let layers: Vec<[Vec<bool>; 4]> = (0..3)
+            .map(|_| {
+                let n = prg.below(300) as usize;
+                [(); 4].map(|()| bools(prg, n))
+            })
+            .collect();
+        let (first, second, cost_first, cost_second) = run_pair(
+            |c| {
+                let mut ot = OtPair::setup(c, Role::First).unwrap();
+                layers.iter().map(|[x, y, ..]| ot.and(c, x, y).unwrap()).collect::<Vec<_>>()
+            },
+            |c| {
+                let mut ot = OtPair::setup(c, Role::Second).unwrap();
+                layers.iter().map(|[_, _, x, y]| ot.and(c, x, y).unwrap()).collect::<Vec<_>>()
+            },
+        );
+        let mut meter = Meter::default();
+        declare_setup(&mut meter);
+        for ((a, b), [x0, y0, x1, y1]) in first.iter().zip(&second).zip(&layers) {
+            for i in 0..x0.len() {
+                assert_eq!(a[i] ^ b[i], (x0[i] ^ x1[i]) & (y0[i] ^ y1[i]));
+            }
+            declare_and(&mut meter, x0.len());
+        }
+        assert_eq!((meter.counters(), meter.counters()), (cost_first, cost_second));
+    });
+}
+
+#[test]
+fn products_of_private_bits_are_right_and_cost_what_is_declared() {
+    cases("bit products", 8, |prg| {
+        let (n, bits, factor) = (prg.below(300) as usize, 1 + prg.below(64) as u32, prg.next_u64());
+        let (a, b) = (bools(prg, n), bools(prg, n));
+        let (first, second, cost_first, cost_second) = run_pair(
+            |c| OtPair::setup(c, Role::First).unwrap().multiply_bits(c, &a, factor, bits).unwrap(),
+            |c| OtPair::setup(c, Role::Second).unwrap().multiply_bits(c, &b, factor, bits).unwrap(),
+        );
+        for i in 0..n {
+            let product = if a[i] & b[i] { factor } else { 0 };
+            assert_eq!(first[i].wrapping_add(second[i]) & mask(bits), product & mask(bits));
+        }
+        for (role, measured) in [(Role::First, cost_first), (Role::Second, cost_second)] {
+            let mut meter = Meter::default();
+            declare_setup(&mut meter);
+            declare_multiply_bits(&mut meter, role, n, bits);
+            assert_eq!(meter.counters(), measured);
+        }
+    });
+}
+
+#[test]
+fn unlike_counts_in_the_two_directions_work() {
+    let ((s0, r0), (s1, r1), ..) = run_pair(
+        |c| OtPair::setup(c, Role::First).unwrap().correlate_both(c, &[5, 6, 7], &[true], 16).unwrap(),
+        |c| OtPair::setup(c, Role::Second).unwrap().correlate_both(c, &[9], &[true, false, true], 16).unwrap(),
+    );
+    let sums = |s: &[u64], r: &[u64]| s.iter().zip(r).map(|(s, r)| (s + r) & mask(16)).collect::<Vec<_>>();
+    assert_eq!((sums(&s0, &r1), sums(&s1, &r0)), (vec![5, 0, 7], vec![9]));
+}
+
+#[test]
+fn equal_roles_do_not_give_a_working_pair() {
+    let (a, b, ..) = run_pair(
+        |c| OtPair::setup(c, Role::First).unwrap().and(c, &[true; 64], &[true; 64]).unwrap(),
+        |c| OtPair::setup(c, Role::First).unwrap().and(c, &[false; 64], &[false; 64]).unwrap(),
+    );
+    assert!(a.iter().zip(&b).any(|(a, b)| !(a ^ b)));
+}
+
+#[test]
+fn unlike_lengths_are_our_own_fault() {
+    let (error, ..) = run_pair(
+        |c| OtPair::setup(c, Role::First).unwrap().and(c, &[true], &[]).err().unwrap(),
+        |c| OtPair::setup(c, Role::Second).map(|_| ()).unwrap(),
+    );
+    assert_eq!(error.class(), Class::Config);
+}

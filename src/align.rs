@@ -1,0 +1,114 @@
+//! Runs the matching and hands out row numbers: both tables in one common order. Ids stop here.
+//!
+//! After this room everything downstream sees rows only. A failed matching is translated into what a person reads; the
+//! exact overlap appears in a message only where the contract lists it.
+
+use crate::error::{Exit, Failure};
+use colift_channel::Channel;
+use colift_correlation::Role;
+use colift_psi::{MatchParams, PsiError, count_common, match_ids};
+
+/// The signed job's part of the matching, seen from this side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlignTerms {
+    /// Tag of this run: fresh and common to both sides.
+    pub session: [u8; 32],
+    /// Most rows this side may bring.
+    pub own_max: u64,
+    /// Most rows the peer may bring.
+    pub peer_max: u64,
+    /// Fewest common users.
+    pub min_overlap: u64,
+    /// Whether the job lists `overlap_to_both`: the number itself may then be shown.
+    pub overlap_listed: bool,
+}
+
+/// This side's matched rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aligned {
+    /// Row numbers of the own table, in the order common to both sides.
+    pub rows: Vec<usize>,
+    /// How many rows the peer brought.
+    pub peer_rows: u64,
+}
+
+/// How many users are common: all that `task = "overlap"` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// Users common to both.
+    pub common: u64,
+    /// How many rows the peer brought.
+    pub peer_rows: u64,
+}
+
+/// Matches the canonical ids with the peer's; `progress` is told the points done, of how many.
+///
+/// # Errors
+/// Exit 13: repeated ids. 14: fewer common users than the minimum, on both sides. 17: more rows than agreed, ours or the
+/// peer's. 19: the peer broke the protocol. The link's failures.
+pub fn align(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    ids: &[String],
+    terms: &AlignTerms,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Aligned, Failure> {
+    let matched = match_ids(channel, role, ids, params(terms), progress).map_err(|error| failure(error, terms))?;
+    Ok(Aligned { rows: matched.own_rows.into_iter().map(|row| row as usize).collect(), peer_rows: matched.peer_count })
+}
+
+/// Counts the common users; no row is revealed to anyone.
+///
+/// # Errors
+/// As [`align`].
+pub fn overlap(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    ids: &[String],
+    terms: &AlignTerms,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Overlap, Failure> {
+    let counted = count_common(channel, role, ids, params(terms), progress).map_err(|error| failure(error, terms))?;
+    Ok(Overlap { common: counted.overlap, peer_rows: counted.peer_count })
+}
+
+fn params(terms: &AlignTerms) -> MatchParams {
+    MatchParams { session: terms.session, own_max: terms.own_max, peer_max: terms.peer_max, min_overlap: terms.min_overlap }
+}
+
+/// What a person reads.
+fn failure(error: PsiError, terms: &AlignTerms) -> Failure {
+    let what = error.to_string();
+    match error {
+        PsiError::BelowMinimum { minimum, overlap } => {
+            let what = if terms.overlap_listed {
+                format!("{overlap} users are common to both sides, the job asks for at least {minimum}")
+            } else {
+                format!("fewer users are common to both sides than the job's minimum of {minimum}")
+            };
+            Failure::new(Exit::Overlap, 501, what)
+                .at("matching; no row was revealed to either side")
+                .hint("check that both files use the same kind of id and the same period, or agree on a lower `min_overlap`")
+        }
+        PsiError::OwnTooMany { count, max } => Failure::new(Exit::Cap, 502, format!("our file has {count} rows, the job allows {max}"))
+            .at("matching, before anything was sent")
+            .hint("send fewer rows, or agree on a higher `max_rows` and sign again"),
+        PsiError::PeerTooMany { count, max } => Failure::new(Exit::Cap, 503, format!("the peer brings {count} rows, the job allows {max}"))
+            .at("matching, before any masked id was sent")
+            .hint("ask the peer for fewer rows, or agree on a higher `max_rows` and sign again"),
+        PsiError::OwnDuplicates { .. } => {
+            Failure::new(Exit::Data, 504, what).at("matching, before anything was sent").hint("keep one row for each user")
+        }
+        PsiError::Primitives(_) => Failure::new(Exit::Internal, 505, what).at("matching"),
+        PsiError::TagCollision => Failure::new(Exit::Protocol, 506, what)
+            .at("matching; no row was revealed to either side")
+            .hint("run again; if it comes back, the peer does not follow the protocol"),
+        PsiError::Channel(error) => Failure::from(error),
+        _ => Failure::new(Exit::Protocol, 507, what)
+            .at("matching")
+            .hint("both sides should run the same release; if they do, ask the peer to check its program"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

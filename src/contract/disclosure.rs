@@ -1,0 +1,73 @@
+//! The disclosure list: what a run may open, to whom. What is not listed here and in the job stays shared.
+
+use std::fmt;
+
+/// One thing that a run opens because both sides signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Disclosure {
+    /// One bit: the training converged and stayed in range.
+    ConvergedAndInRange,
+    /// Test metrics to the owner.
+    MetricsToOwner,
+    /// The number of common users, and which own rows they are, to both.
+    OverlapToBoth,
+    /// Each side's weights to that side.
+    OwnWeights,
+    /// Test scores to the owner.
+    ScoresToOwner,
+    /// Train or test of every matched row to the partner.
+    SplitToPartner,
+}
+
+impl Disclosure {
+    /// Every item, by name.
+    pub const ALL: [Self; 6] =
+        [Self::ConvergedAndInRange, Self::MetricsToOwner, Self::OverlapToBoth, Self::OwnWeights, Self::ScoresToOwner, Self::SplitToPartner];
+
+    /// What every training opens; the default of `reveal` for `task = "logistic"`.
+    pub const TRAINING: [Self; 4] = [Self::ConvergedAndInRange, Self::OverlapToBoth, Self::OwnWeights, Self::SplitToPartner];
+
+    /// The name in job files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConvergedAndInRange => "converged_and_in_range",
+            Self::MetricsToOwner => "metrics_to_owner",
+            Self::OverlapToBoth => "overlap_to_both",
+            Self::OwnWeights => "own_weights",
+            Self::ScoresToOwner => "scores_to_owner",
+            Self::SplitToPartner => "split_to_partner",
+        }
+    }
+
+    /// The item of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|item| item.name() == name)
+    }
+
+    /// Who learns what, in a sentence for both companies' people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::ConvergedAndInRange => "both sides learn one bit: whether the training converged with all logits inside the agreed range",
+            Self::MetricsToOwner => {
+                "the owner learns the joint model's figures on the test rows (AUC, KS, recall, lift, calibration), from its labels and the test scores"
+            }
+            Self::OverlapToBoth => "both sides learn how many users they share and which of their own users these are",
+            Self::OwnWeights => {
+                "each side learns the model's weights on its own columns, the owner also the intercept; the partner can rank its matched users by how likely the label is"
+            }
+            Self::ScoresToOwner => {
+                "the owner learns the joint score of every matched test user: with its own weights, one linear function of the partner's columns for each of them"
+            }
+            Self::SplitToPartner => "the partner learns which matched users train the model and which judge it",
+        }
+    }
+}
+
+impl fmt::Display for Disclosure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

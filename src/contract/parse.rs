@@ -1,0 +1,141 @@
+//! From TOML text to checked terms: strict about keys and types, the same for a file of ours and for the peer's text.
+
+use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, UNKNOWN_KEY, usage};
+use super::private::{KEYS as PRIVATE_KEYS, PrivateJob};
+use super::{Disclosure, Fingerprint, LogisticTerms, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
+use crate::data::wording::{shown, suggestion};
+use crate::data::{IdKind, Side};
+use crate::error::Failure;
+use std::collections::BTreeSet;
+use std::path::Path;
+use toml::Table;
+
+const SHARED_KEYS: [&str; 13] = [
+    "name",
+    "task",
+    "label",
+    "id_kind",
+    "test_share",
+    "l2",
+    "clip",
+    "expected_rate",
+    "logit_range",
+    "min_overlap",
+    "max_rows",
+    "reveal",
+    "peers",
+];
+
+/// Keys that only a training uses.
+const TRAINING_KEYS: [&str; 6] = ["label", "test_share", "l2", "clip", "expected_rate", "logit_range"];
+
+/// Reads a whole job file.
+pub(super) fn job(text: &str, side: Side, folder: &Path) -> Result<(SharedJob, PrivateJob), Failure> {
+    let table = toml(text)?;
+    let tables = ["shared", "private"];
+    if let Some(key) = table.keys().find(|key| !tables.contains(&key.as_str())) {
+        let hint = if SHARED_KEYS.contains(&key.as_str()) {
+            "move it to [shared]".to_owned()
+        } else if PRIVATE_KEYS.contains(&key.as_str()) {
+            "move it to [private]".to_owned()
+        } else {
+            suggestion(key, tables, "a job file has the tables [shared] and [private]")
+        };
+        return Err(usage(UNKNOWN_KEY, format!("unknown key {} at the top of the job file", shown(key))).hint(hint));
+    }
+    let top = Fields::new("the job file", &table, &tables, ("", &[]))?;
+    let shared_table = top.required("shared", top.table("shared")?, "copy [shared] from the agreed job file")?;
+    let private_table = top.required("private", top.table("private")?, "[private] names this side's data, id column and link")?;
+    let shared = shared(shared_table)?;
+    let private = Fields::new("[private]", private_table, &PRIVATE_KEYS, ("[shared]", &SHARED_KEYS))?;
+    Ok((shared, PrivateJob::read(private, side, folder)?))
+}
+
+/// Reads TOML; the message names the line and no text of the file.
+pub(super) fn toml(text: &str) -> Result<Table, Failure> {
+    text.parse::<Table>().map_err(|error| {
+        let failure = usage(202, format!("not valid TOML: {}", error.message().lines().next().unwrap_or("unknown fault")));
+        match error.span().and_then(|span| text.get(..span.start)) {
+            Some(before) => failure.at(format!("line {}", before.matches('\n').count() + 1)),
+            None => failure,
+        }
+    })
+}
+
+/// Reads and checks the `[shared]` table.
+pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
+    let fields = Fields::new("[shared]", table, &SHARED_KEYS, ("[private]", &PRIVATE_KEYS))?;
+    let name = fields.required("name", fields.text("name")?, "name the run: its results go to a folder of this name")?;
+    let task = fields.required("task", fields.text("task")?, "task = \"logistic\", or \"overlap\" for sizes only")?;
+    let task = match task.as_str() {
+        "logistic" => TaskTerms::Logistic(logistic(fields)?),
+        "overlap" => {
+            let useless: Vec<&str> = TRAINING_KEYS.into_iter().filter(|key| fields.has(key)).collect();
+            if !useless.is_empty() {
+                let list = useless.join(", ");
+                return Err(usage(NO_MEANING, format!("task `overlap` trains nothing: {list} has no meaning in it"))
+                    .at("[shared]")
+                    .hint(format!("remove {list}, or set task = \"logistic\"")));
+            }
+            TaskTerms::Overlap
+        }
+        other => return Err(not_one_of("task", other, &["logistic", "overlap"])),
+    };
+    let id_kind = match fields.text("id_kind")? {
+        None => IdKind::default(),
+        Some(kind) => IdKind::from_name(&kind).ok_or_else(|| not_one_of("id_kind", &kind, &IdKind::ALL.map(IdKind::name)))?,
+    };
+    let rows = fields.required("max_rows", fields.table("max_rows")?, "max_rows = { owner = 1_000_000, partner = 1_000_000 }")?;
+    let rows = Fields::new("[shared] max_rows", rows, &["owner", "partner"], ("", &[]))?;
+    let peers = fields.required("peers", fields.table("peers")?, "[shared.peers] holds both fingerprints")?;
+    let peers = Fields::new("[shared.peers]", peers, &["owner", "partner"], ("", &[]))?;
+    let fingerprint = |side: &str| {
+        let text = peers.required(side, peers.text(side)?, "copy what `init` printed on that side")?;
+        Fingerprint::parse(&text).map_err(|failure| failure.at(format!("[shared.peers] {side}")))
+    };
+    SharedJob::new(SharedTerms {
+        name,
+        id_kind,
+        min_overlap: fields.count("min_overlap")?.unwrap_or(1000),
+        max_rows: MaxRows {
+            owner: rows.required("owner", rows.count("owner")?, "the most rows the owner may bring")?,
+            partner: rows.required("partner", rows.count("partner")?, "the most rows the partner may bring")?,
+        },
+        reveal: reveal(fields, &task)?,
+        peers: Peers { owner: fingerprint("owner")?, partner: fingerprint("partner")? },
+        task,
+    })
+}
+
+fn logistic(fields: Fields<'_>) -> Result<LogisticTerms, Failure> {
+    let label = fields.required("label", fields.text("label")?, "the name of the owner's label column")?;
+    let rate = fields.required("expected_rate", fields.text("expected_rate")?, "the label's rate as a bucket, such as \"5-20%\"")?;
+    let mut terms = LogisticTerms::new(label, RateBucket::parse(&rate)?);
+    terms.test_share = fields.number("test_share")?.unwrap_or(terms.test_share);
+    terms.l2 = fields.number("l2")?.unwrap_or(terms.l2);
+    terms.clip = fields.number("clip")?.unwrap_or(terms.clip);
+    terms.logit_range = fields.pair("logit_range")?;
+    Ok(terms)
+}
+
+fn reveal(fields: Fields<'_>, task: &TaskTerms) -> Result<BTreeSet<Disclosure>, Failure> {
+    let Some(names) = fields.texts("reveal")? else {
+        return Ok(match task {
+            TaskTerms::Logistic(_) => Disclosure::TRAINING.into(),
+            TaskTerms::Overlap => [Disclosure::OverlapToBoth].into(),
+        });
+    };
+    let mut items = BTreeSet::new();
+    for name in names {
+        let item = Disclosure::from_name(&name).ok_or_else(|| not_one_of("reveal", &name, &Disclosure::ALL.map(Disclosure::name)))?;
+        if !items.insert(item) {
+            return Err(usage(OUT_OF_RANGE, format!("reveal lists `{item}` twice")).at("[shared] reveal"));
+        }
+    }
+    Ok(items)
+}
+
+fn not_one_of(key: &str, value: &str, known: &[&str]) -> Failure {
+    let hint = suggestion(value, known.iter().copied(), &format!("one of {}", known.join(", ")));
+    usage(OUT_OF_RANGE, format!("{} is not a known value of {key}", shown(value))).at(format!("[shared] {key}")).hint(hint)
+}

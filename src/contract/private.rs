@@ -1,0 +1,116 @@
+//! The private part of a job file: where this side's data lie and how it reaches the peer. Never sent.
+
+use super::SharedJob;
+use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, usage};
+use crate::data::Side;
+use crate::data::wording::shown;
+use crate::error::Failure;
+use std::path::{Path, PathBuf};
+
+pub(super) const KEYS: [&str; 7] = ["data", "id", "split", "exclude", "allow_leaky", "link", "threads"];
+const MOST_THREADS: u64 = 1024;
+
+/// How this side meets the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Waits for the peer at `address:port`.
+    Listen(String),
+    /// Dials the peer at `host:port`.
+    Dial(String),
+}
+
+/// What stays on this side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PrivateJob {
+    /// This side's CSV file.
+    pub data: PathBuf,
+    /// Its id column.
+    pub id: String,
+    /// The owner's column of `train` and `test`.
+    pub split: Option<String>,
+    /// Columns to leave out.
+    pub exclude: Vec<String>,
+    /// Owner's columns that may predict the label alone.
+    pub allow_leaky: Vec<String>,
+    /// How to meet the peer.
+    pub link: Link,
+    /// Threads to use; None for all cores.
+    pub threads: Option<usize>,
+}
+
+impl PrivateJob {
+    /// Reads the `[private]` table.
+    pub(super) fn read(fields: Fields<'_>, side: Side, folder: &Path) -> Result<Self, Failure> {
+        let data = fields.required("data", fields.text("data")?, "the path of this side's CSV file")?;
+        let id = fields.required("id", fields.text("id")?, "the name of this side's id column")?;
+        let link = fields.required(
+            "link",
+            fields.table("link")?,
+            "{ listen = \"0.0.0.0:7411\" } on one side, { dial = \"host:7411\" } on the other",
+        )?;
+        let threads = match fields.count("threads")? {
+            Some(threads) if !(1..=MOST_THREADS).contains(&threads) => {
+                let what = format!("threads is {threads}, allowed is 1 to {MOST_THREADS}");
+                return Err(usage(OUT_OF_RANGE, what).at("[private] threads"));
+            }
+            threads => threads.map(|threads| threads as usize),
+        };
+        for key in ["split", "allow_leaky"] {
+            if side == Side::Partner && fields.has(key) {
+                let what = format!("{} has no meaning in the partner's job file: label and split are the owner's", shown(key));
+                return Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")));
+            }
+        }
+        for (key, value) in [("data", &data), ("id", &id)] {
+            if value.is_empty() {
+                return Err(usage(OUT_OF_RANGE, format!("{key} is empty")).at(format!("[private] {key}")));
+            }
+        }
+        Ok(Self {
+            data: folder.join(data),
+            id,
+            split: fields.text("split")?,
+            exclude: fields.texts("exclude")?.unwrap_or_default(),
+            allow_leaky: fields.texts("allow_leaky")?.unwrap_or_default(),
+            link: read_link(Fields::new("[private] link", link, &["listen", "dial"], ("", &[]))?)?,
+            threads,
+        })
+    }
+
+    /// Checks that the columns named here do not contradict each other or the shared label.
+    pub(super) fn check_against(&self, shared: &SharedJob, side: Side) -> Result<(), Failure> {
+        let label = shared.logistic().filter(|_| side == Side::Owner).map(|terms| &terms.label);
+        let roles: Vec<(&str, &String)> = [("id", Some(&self.id)), ("label", label), ("split", self.split.as_ref())]
+            .into_iter()
+            .filter_map(|(r, n)| Some((r, n?)))
+            .collect();
+        for (i, (role, name)) in roles.iter().enumerate() {
+            if let Some((other, _)) = roles.iter().take(i).find(|(_, earlier)| earlier == name) {
+                return Err(usage(OUT_OF_RANGE, format!("column {} is named as both {other} and {role}", shown(name))).at("[private]"));
+            }
+            if self.exclude.contains(name) {
+                return Err(usage(OUT_OF_RANGE, format!("column {} is named as {role} and excluded", shown(name))).at("[private] exclude"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_link(fields: Fields<'_>) -> Result<Link, Failure> {
+    let hint = "{ listen = \"0.0.0.0:7411\" } or { dial = \"host:7411\" }";
+    let (listen, dial) = (fields.text("listen")?, fields.text("dial")?);
+    let (address, key) = match (&listen, &dial) {
+        (Some(address), None) => (address, "listen"),
+        (None, Some(address)) => (address, "dial"),
+        _ => return Err(usage(OUT_OF_RANGE, "link needs either listen or dial").at("[private] link").hint(hint)),
+    };
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(char::is_whitespace));
+    let port = port.and_then(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse::<u16>().ok()).flatten());
+    // Port 0 lets the system choose where to listen; nobody can be dialled there.
+    if port.is_none_or(|port| port == 0 && dial.is_some()) {
+        let what = format!("{key} is {}, it is written as a host, a colon and a port", shown(address));
+        return Err(usage(OUT_OF_RANGE, what).at("[private] link").hint(hint));
+    }
+    Ok(if dial.is_some() { Link::Dial(address.clone()) } else { Link::Listen(address.clone()) })
+}

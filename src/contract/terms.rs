@@ -1,0 +1,275 @@
+//! The shared terms and their checks: whatever way they arrive (job file, command line, peer), they pass through one constructor.
+
+use super::fields::{DISCLOSURE, OUT_OF_RANGE, usage};
+use super::{Disclosure, RateBucket};
+use crate::data::wording::{grouped, is_invisible, shown};
+use crate::data::{IdKind, Side};
+use crate::error::{Exit, Failure};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Largest number of rows a job may allow one side.
+const MOST_ROWS: u64 = 1_000_000_000;
+
+/// What both sides agree on, unchecked; [`SharedJob::new`] checks it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedTerms {
+    /// Folder name of the results.
+    pub name: String,
+    /// What is computed.
+    pub task: TaskTerms,
+    /// How both files spell their users.
+    pub id_kind: IdKind,
+    /// Fewer common users than this end the run before anything else is shown.
+    pub min_overlap: u64,
+    /// Most rows each side may bring.
+    pub max_rows: MaxRows,
+    /// What is opened, to whom.
+    pub reveal: BTreeSet<Disclosure>,
+    /// The keys of the two parties.
+    pub peers: Peers,
+}
+
+/// What is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskTerms {
+    /// Sizes only.
+    Overlap,
+    /// A joint logistic model.
+    Logistic(LogisticTerms),
+}
+
+/// The terms of a logistic training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogisticTerms {
+    /// The owner's label column.
+    pub label: String,
+    /// Share of test rows where the owner's file has no split column.
+    pub test_share: f64,
+    /// Ridge on the standardised weights.
+    pub l2: f64,
+    /// Standardised values are cut at this distance from 0.
+    pub clip: f64,
+    /// The label's rate, roughly.
+    pub expected_rate: RateBucket,
+    /// Logits kept exact, around the base logit; None for the default by rows and columns.
+    pub logit_range: Option<[f64; 2]>,
+}
+
+impl LogisticTerms {
+    /// Defaults around a label and its rate.
+    pub fn new(label: impl Into<String>, expected_rate: RateBucket) -> Self {
+        Self { label: label.into(), test_share: 0.25, l2: 0.001, clip: 5.0, expected_rate, logit_range: None }
+    }
+}
+
+/// Most rows each side may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxRows {
+    /// The owner's.
+    pub owner: u64,
+    /// The partner's.
+    pub partner: u64,
+}
+
+/// The keys of the two parties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peers {
+    /// The owner's.
+    pub owner: Fingerprint,
+    /// The partner's.
+    pub partner: Fingerprint,
+}
+
+/// Fingerprint of an identity key: 64 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Checks and lower-cases a fingerprint.
+    ///
+    /// # Errors
+    /// Exit code 2: not 64 hex digits.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        let what = format!("a fingerprint has 64 hex digits, this one has {} characters or others than hex", text.chars().count());
+        Err(usage(OUT_OF_RANGE, what).at("[shared.peers]").hint("copy what `init` printed on that side"))
+    }
+
+    /// The 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Checked shared terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedJob(SharedTerms);
+
+impl SharedJob {
+    /// Checks the terms.
+    ///
+    /// # Errors
+    /// Exit code 2 with the key and what is allowed.
+    pub fn new(terms: SharedTerms) -> Result<Self, Failure> {
+        check_name(&terms.name)?;
+        for (key, rows) in [("max_rows.owner", terms.max_rows.owner), ("max_rows.partner", terms.max_rows.partner)] {
+            if !(1..=MOST_ROWS).contains(&rows) {
+                return Err(out_of_range(key, &grouped(rows), &format!("1 to {}", grouped(MOST_ROWS))));
+            }
+        }
+        let smaller = terms.max_rows.owner.min(terms.max_rows.partner);
+        if !(1..=smaller).contains(&terms.min_overlap) {
+            let allowed = format!("1 to the smaller of max_rows, {}", grouped(smaller));
+            return Err(out_of_range("min_overlap", &grouped(terms.min_overlap), &allowed));
+        }
+        if terms.peers.owner == terms.peers.partner {
+            let what = "owner and partner have the same fingerprint";
+            return Err(usage(OUT_OF_RANGE, what).at("[shared.peers]").hint("each side has a key of its own: run `init` on both"));
+        }
+        if let TaskTerms::Logistic(logistic) = &terms.task {
+            check_logistic(logistic)?;
+        }
+        check_reveal(&terms)?;
+        Ok(Self(terms))
+    }
+
+    /// The terms.
+    #[must_use]
+    pub fn terms(&self) -> &SharedTerms {
+        &self.0
+    }
+
+    /// The training's terms; None for a job that only measures the overlap.
+    #[must_use]
+    pub fn logistic(&self) -> Option<&LogisticTerms> {
+        match &self.0.task {
+            TaskTerms::Logistic(terms) => Some(terms),
+            TaskTerms::Overlap => None,
+        }
+    }
+
+    /// The word after `task =`.
+    #[must_use]
+    pub fn task_name(&self) -> &'static str {
+        match self.0.task {
+            TaskTerms::Logistic(_) => "logistic",
+            TaskTerms::Overlap => "overlap",
+        }
+    }
+
+    /// Whether the job lists this disclosure.
+    #[must_use]
+    pub fn reveals(&self, item: Disclosure) -> bool {
+        self.0.reveal.contains(&item)
+    }
+
+    /// A side's pinned key.
+    #[must_use]
+    pub fn fingerprint(&self, side: Side) -> &Fingerprint {
+        match side {
+            Side::Owner => &self.0.peers.owner,
+            Side::Partner => &self.0.peers.partner,
+        }
+    }
+
+    /// Most rows a side may bring.
+    #[must_use]
+    pub fn max_rows(&self, side: Side) -> u64 {
+        match side {
+            Side::Owner => self.0.max_rows.owner,
+            Side::Partner => self.0.max_rows.partner,
+        }
+    }
+
+    /// Refuses more rows than a side may bring.
+    ///
+    /// # Errors
+    /// Exit code 17.
+    pub fn check_rows(&self, side: Side, rows: u64) -> Result<(), Failure> {
+        let cap = self.max_rows(side);
+        if rows <= cap {
+            return Ok(());
+        }
+        let what = format!("the {side} has {} rows, the job allows {}", grouped(rows), grouped(cap));
+        Err(Failure::new(Exit::Cap, 209, what)
+            .at(format!("[shared] max_rows.{side}"))
+            .hint("agree on a larger max_rows, or bring fewer rows"))
+    }
+}
+
+fn out_of_range(key: &str, value: &str, allowed: &str) -> Failure {
+    usage(OUT_OF_RANGE, format!("{key} is {value}, allowed is {allowed}")).at(format!("[shared] {key}"))
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if plain && starts && name.len() <= 64 {
+        return Ok(());
+    }
+    let allowed = "1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit: it names a folder";
+    Err(out_of_range("name", &shown(name), allowed))
+}
+
+fn check_logistic(terms: &LogisticTerms) -> Result<(), Failure> {
+    let label = &terms.label;
+    if label.is_empty() || label.len() > 256 || label.trim() != label || label.contains(is_invisible) {
+        return Err(out_of_range(
+            "label",
+            &shown(label),
+            "a column name of 1 to 256 bytes without control characters or blanks at its ends",
+        ));
+    }
+    for (key, value, low, high) in
+        [("test_share", terms.test_share, 0.01, 0.9), ("l2", terms.l2, 1e-8, 10.0), ("clip", terms.clip, 1.0, 20.0)]
+    {
+        if !(low..=high).contains(&value) {
+            return Err(out_of_range(key, &value.to_string(), &format!("{low} to {high}")));
+        }
+    }
+    if let Some([low, high]) = terms.logit_range
+        && !(low <= -1.0 && high >= 1.0 && high - low <= 240.0)
+    {
+        let allowed = "a lower end of at most -1 and an upper end of at least 1, at most 240 apart";
+        return Err(out_of_range("logit_range", &format!("[{low}, {high}]"), allowed));
+    }
+    Ok(())
+}
+
+/// The list must fit the task, and items that rest on one another come together.
+fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
+    let refuse = |what: String, hint: String| Err(usage(DISCLOSURE, what).at("[shared] reveal").hint(hint));
+    let training = matches!(terms.task, TaskTerms::Logistic(_));
+    let needed: &[Disclosure] = if training { &Disclosure::TRAINING } else { &[Disclosure::OverlapToBoth] };
+    let names = |items: &[&Disclosure]| items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ");
+    let missing: Vec<&Disclosure> = needed.iter().filter(|item| !terms.reveal.contains(item)).collect();
+    let task = if training { "logistic" } else { "overlap" };
+    if !missing.is_empty() {
+        let list = names(&missing);
+        return refuse(format!("task `{task}` cannot run without opening {list}"), format!("add {list} to reveal, or leave reveal out"));
+    }
+    if !training {
+        let surplus: Vec<&Disclosure> = terms.reveal.iter().filter(|item| !needed.contains(item)).collect();
+        if !surplus.is_empty() {
+            let list = names(&surplus);
+            return refuse(format!("task `overlap` opens `overlap_to_both` only, reveal lists also {list}"), format!("remove {list}"));
+        }
+    }
+    if terms.reveal.contains(&Disclosure::MetricsToOwner) && !terms.reveal.contains(&Disclosure::ScoresToOwner) {
+        return refuse(
+            "`metrics_to_owner` needs `scores_to_owner`: this version computes the figures from the opened test scores".to_owned(),
+            "add `scores_to_owner`, or remove `metrics_to_owner`".to_owned(),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! One party's run from agreed job to outcome, over any channel.
+//!
+//! `prepare` reads and checks the party's own file before a network byte; `over` does the rest: terms → matching → split →
+//! recipe → training → scores → figures. Both roles read the same steps; what only one side does lives in [`owner`] and
+//! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
+
+mod agree;
+pub mod owner;
+pub mod partner;
+mod scores;
+mod split;
+
+use crate::align::{Aligned, AlignTerms, align};
+use crate::contract::{Disclosure, Job, LogisticTerms};
+use crate::data::{Side, Split, Table, read_table};
+use crate::error::{Exit, Failure};
+use crate::progress::Progress;
+use crate::report::Opened;
+use crate::resources::StageClock;
+use crate::training::features::Features;
+use crate::training::opening::Ledger;
+use crate::training::recipe::Recipe;
+use crate::training::schedule::{PublicSizes, Schedule};
+use crate::training::secure::{OwnerInput, Trained, train};
+use colift_algebra::Engine;
+use colift_channel::Channel;
+use colift_correlation::Role;
+use colift_primitives::hash::PartHash;
+use ndarray::{Array2, Axis};
+
+/// Fewest partner columns for which scores go to the owner: each score is one linear function of them.
+pub const FEWEST_PARTNER_COLUMNS: usize = 5;
+
+/// A job and its checked table.
+pub struct Prepared {
+    /// The checked job of one side.
+    pub job: Job,
+    /// The side's file.
+    pub table: Table,
+}
+
+/// Reads and checks the side's own file; sends nothing.
+///
+/// # Errors
+/// Exit 13 for data that fail a check, exit 17 above the agreed number of rows.
+pub fn prepare(job: Job) -> Result<Prepared, Failure> {
+    let table = read_table(&job.table_spec(), job.side())?;
+    job.shared().check_rows(job.side(), table.rows() as u64)?;
+    Ok(Prepared { job, table })
+}
+
+/// What the run of one side ends with.
+pub enum Outcome {
+    /// `task = "overlap"`: the number of common users.
+    Overlap(OverlapOutcome),
+    /// The owner's model, figures and scores.
+    Owner(Box<owner::OwnerOutcome>),
+    /// The partner's model and what it may know.
+    Partner(Box<partner::PartnerOutcome>),
+}
+
+/// Sizes of a matching.
+pub struct OverlapOutcome {
+    /// Common users.
+    pub matched: u64,
+    /// The peer's users.
+    pub peer_rows: u64,
+    /// What was opened.
+    pub opened: Vec<Opened>,
+}
+
+/// What both sides have after the training.
+pub(crate) struct Joint {
+    pub(crate) aligned: Aligned,
+    /// Train or test of every aligned row.
+    pub(crate) split: Vec<Split>,
+    pub(crate) recipe: Recipe,
+    /// Own standardised test rows.
+    pub(crate) test: Array2<f64>,
+    /// Own standardised training rows.
+    pub(crate) train: Array2<f64>,
+    pub(crate) trained: Trained,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Joint {
+    /// Positions in the own table of the aligned rows of one part, in the aligned order.
+    pub(crate) fn rows_of(&self, part: Split) -> Vec<usize> {
+        rows_of(&self.aligned, &self.split, part)
+    }
+}
+
+fn rows_of(aligned: &Aligned, split: &[Split], part: Split) -> Vec<usize> {
+    aligned.rows.iter().zip(split).filter(|(_, s)| **s == part).map(|(row, _)| *row).collect()
+}
+
+/// Runs a prepared job over an authenticated channel. `session` is a value that only this link has.
+///
+/// # Errors
+/// By class of what failed; exit codes in docs/ARCHITECTURE.md.
+pub fn over(
+    channel: &mut dyn Channel,
+    session: &[u8; 32],
+    prepared: &Prepared,
+    clock: &mut StageClock,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
+    let (job, table) = (&prepared.job, &prepared.table);
+    let shared = job.shared();
+    let role = if job.side() == Side::Owner { Role::First } else { Role::Second };
+    let mut ledger = Ledger::new(&shared.terms().reveal.iter().copied().collect::<Vec<_>>());
+
+    clock.begin("match", channel.counters());
+    agree::terms(channel, job)?;
+    let digest = shared.digest();
+    let tag = PartHash::new("colift matching").part(session).part(digest.as_bytes()).finish();
+    let terms = AlignTerms {
+        session: tag,
+        own_max: shared.max_rows(job.side()),
+        peer_max: shared.max_rows(job.side().peer()),
+        min_overlap: shared.terms().min_overlap,
+    };
+    let aligned = align(channel, role, &table.ids, &terms, &|done, total| progress.stage("matching", done, total))?;
+    ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
+    let Some(logistic) = shared.logistic() else {
+        clock.end(channel.counters());
+        agree::finished(channel)?;
+        let (matched, peer_rows) = (aligned.rows.len() as u64, aligned.peer_rows);
+        return Ok(Outcome::Overlap(OverlapOutcome { matched, peer_rows, opened: opened(&ledger, job.side()) }));
+    };
+    let split = split::exchange(channel, &mut ledger, prepared, logistic, &aligned)?;
+    clock.end(channel.counters());
+
+    clock.begin("train", channel.counters());
+    let joint = train_jointly(channel, role, prepared, logistic, aligned, split, &mut ledger, progress)?;
+    clock.end(channel.counters());
+
+    clock.begin("evaluate", channel.counters());
+    progress.stage("evaluation", 0, 1);
+    let mut outcome = match job.side() {
+        Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, logistic, joint, &mut ledger)?)),
+        Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
+    };
+    agree::finished(channel)?;
+    progress.stage("evaluation", 1, 1);
+    clock.end(channel.counters());
+    let opened = opened(&ledger, job.side());
+    match &mut outcome {
+        Outcome::Owner(o) => o.details.opened = opened,
+        Outcome::Partner(p) => p.report.opened = opened,
+        Outcome::Overlap(_) => {}
+    }
+    Ok(outcome)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn train_jointly(
+    channel: &mut dyn Channel,
+    role: Role,
+    prepared: &Prepared,
+    terms: &LogisticTerms,
+    aligned: Aligned,
+    split: Vec<Split>,
+    ledger: &mut Ledger,
+    progress: &dyn Progress,
+) -> Result<Joint, Failure> {
+    let table = &prepared.table;
+    let rows = rows_of(&aligned, &split, Split::Train);
+    let test_rows = rows_of(&aligned, &split, Split::Test);
+    let columns: Vec<&[f64]> = table.columns.iter().map(|c| c.values.as_slice()).collect();
+    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+    let recipe = Recipe::fit_rows(&columns, &rows, &names, terms.clip)?;
+    let (train_columns, test) = (recipe.apply_rows(&columns, &rows)?, recipe.apply_rows(&columns, &test_rows)?);
+    let own_columns = train_columns.len_of(Axis(1));
+    let peer_columns = agree::columns(channel, own_columns)?;
+    let (owner_columns, partner_columns) = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
+    if own_columns == 0 || peer_columns == 0 {
+        let whose = if own_columns == 0 { "own" } else { "peer's" };
+        return Err(Failure::new(Exit::Data, 550, format!("no {whose} column varies on the {} matched training rows", rows.len()))
+            .hint("match more users, or add columns"));
+    }
+    let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
+    for name in recipe.dropped() {
+        notes.push(format!("column {name} is constant on the matched training rows and was dropped"));
+    }
+    if partner_columns < FEWEST_PARTNER_COLUMNS && prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
+        notes.push(format!(
+            "scores go to the owner with only {partner_columns} partner columns: each score is one linear function of them"
+        ));
+    }
+    if rows.len() < 10 * (owner_columns + partner_columns) {
+        notes.push(format!("{} training rows for {} columns: fewer than 10 a column", rows.len(), owner_columns + partner_columns));
+    }
+    let schedule = Schedule::new(PublicSizes {
+        rows: rows.len(),
+        owner_columns,
+        partner_columns,
+        rate_low: terms.expected_rate.low(),
+        rate_high: terms.expected_rate.high(),
+        logit_range: terms.logit_range.map(|[low, high]| (low, high)),
+    })?;
+    let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
+    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
+    if let Some(labels) = &labels {
+        owner::check_labels(labels, terms, &mut notes)?;
+    }
+    let mut engine = Engine::setup(channel, role)?;
+    let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
+    let trained =
+        train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
+    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, notes })
+}
+
+/// The ledger in the report's words.
+fn opened(ledger: &Ledger, side: Side) -> Vec<Opened> {
+    ledger
+        .opened()
+        .iter()
+        .map(|entry| {
+            let (own, peer) = (side.name(), side.peer().name());
+            let (to, what) = match entry.item {
+                Disclosure::OverlapToBoth => ("both", format!("{} common users, and which own rows they are", entry.learned)),
+                Disclosure::SplitToPartner => {
+                    ("partner", format!("train or test of each of {} matched users", entry.learned.max(entry.told)))
+                }
+                Disclosure::OwnWeights => {
+                    ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told))
+                }
+                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {} test users", entry.learned.max(entry.told))),
+                Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
+                Disclosure::ConvergedAndInRange => ("both", "one bit: the training converged and stayed in range".to_owned()),
+            };
+            Opened { item: entry.item.name().to_owned(), to: to.to_owned(), what }
+        })
+        .collect()
+}

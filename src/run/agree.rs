@@ -1,0 +1,51 @@
+//! Public agreement over the link: the job's shared part, the column counts, the end of the run.
+
+use crate::contract::{Job, MAX_CANONICAL_BYTES, SharedJob};
+use crate::error::{Exit, Failure};
+use colift_channel::{Channel, Kind};
+
+const TERMS: Kind = Kind { code: 0x0120, name: "shared part of the job" };
+const COLUMNS: Kind = Kind { code: 0x0121, name: "number of columns" };
+const FINISHED: Kind = Kind { code: 0x0122, name: "end of the run" };
+
+/// Most columns of one side.
+const MOST_COLUMNS: usize = 10_000;
+
+/// Exchanges the canonical shared parts and compares them, before anything data-dependent.
+///
+/// # Errors
+/// Exit 12 naming the field that differs; exit 16 and 19 for a text that cannot be read.
+pub fn terms(channel: &mut dyn Channel, job: &Job) -> Result<(), Failure> {
+    channel.send(TERMS, job.shared().canonical().as_bytes())?;
+    let theirs = channel.receive_at_most(TERMS, MAX_CANONICAL_BYTES)?;
+    let theirs = String::from_utf8(theirs).map_err(|_| Failure::new(Exit::Protocol, 560, "the peer's job is not UTF-8"))?;
+    job.shared().require_same(&SharedJob::from_canonical(&theirs)?)
+}
+
+/// Tells the peer how many columns vary on the matched training rows; returns the peer's number.
+///
+/// # Errors
+/// Exit 19 for a number over the cap; link failures.
+pub fn columns(channel: &mut dyn Channel, own: usize) -> Result<usize, Failure> {
+    if own > MOST_COLUMNS {
+        return Err(Failure::new(Exit::Cap, 561, format!("{own} columns, at most {MOST_COLUMNS} are trained")));
+    }
+    channel.send(COLUMNS, &(own as u32).to_le_bytes())?;
+    let message = channel.receive(COLUMNS, 4)?;
+    let mut bytes = [0u8; 4];
+    bytes.copy_from_slice(&message);
+    match u32::from_le_bytes(bytes) as usize {
+        peer if peer <= MOST_COLUMNS => Ok(peer),
+        peer => Err(Failure::new(Exit::Protocol, 562, format!("the peer announced {peer} columns, at most {MOST_COLUMNS} are allowed"))),
+    }
+}
+
+/// Both sides have all they need: neither keeps results the other did not finish.
+///
+/// # Errors
+/// Link failures.
+pub fn finished(channel: &mut dyn Channel) -> Result<(), Failure> {
+    channel.send(FINISHED, &[])?;
+    channel.receive(FINISHED, 0)?;
+    Ok(())
+}

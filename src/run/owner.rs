@@ -1,0 +1,124 @@
+//! What only the owner does: check its labels, receive scores, judge the joint model against its own columns alone.
+
+use crate::contract::{Disclosure, LogisticTerms};
+use crate::data::Split;
+use crate::error::{Exit, Failure};
+use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, metrics, paired_bootstrap};
+use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
+use crate::run::{Joint, Prepared, scores, split};
+use crate::training::opening::Ledger;
+use crate::training::recipe::Recipe;
+use crate::training::secure::Trained;
+use crate::training::twin::{fit_logistic, probabilities, sigmoid};
+use colift_channel::Channel;
+
+/// The owner's results.
+pub struct OwnerOutcome {
+    /// The figures of `report.json`; cost is filled in by the caller.
+    pub report: ReportData,
+    /// What people read beside them.
+    pub details: Details,
+    /// The own half of the model.
+    pub trained: Trained,
+    /// The recipe of the own columns.
+    pub recipe: Recipe,
+    /// (position in the own table, joint probability) of the test users, where the job lists them.
+    pub scores: Option<Vec<(usize, f64)>>,
+}
+
+/// Refuses labels that are all equal; warns where the rate lies outside the signed bucket.
+pub(crate) fn check_labels(labels: &[bool], terms: &LogisticTerms, notes: &mut Vec<String>) -> Result<(), Failure> {
+    let positives = labels.iter().filter(|y| **y).count();
+    if positives == 0 || positives == labels.len() {
+        return Err(Failure::new(Exit::Data, 552, format!("all {} matched training users have the same label", labels.len()))
+            .at(format!("column {}", terms.label))
+            .hint("match more users, or choose another label"));
+    }
+    let rate = positives as f64 / labels.len() as f64;
+    if rate < terms.expected_rate.low() || rate > terms.expected_rate.high() {
+        notes.push("the label's rate lies outside the job's expected_rate: sign the next job with another bucket".to_owned());
+    }
+    Ok(())
+}
+
+/// Receives what the job lists and computes the figures.
+pub(crate) fn evaluate(
+    channel: &mut dyn Channel,
+    prepared: &Prepared,
+    terms: &LogisticTerms,
+    joint: Joint,
+    ledger: &mut Ledger,
+) -> Result<OwnerOutcome, Failure> {
+    let shared = prepared.job.shared();
+    let test_rows = joint.rows_of(Split::Test);
+    let labels = prepared.table.label.as_deref().unwrap_or_default();
+    let labels_of = |rows: &[usize]| rows.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
+    let intercept = joint.trained.intercept.unwrap_or_default();
+    let mut report = ReportData {
+        matched: joint.aligned.rows.len() as u64,
+        train_rows: joint.train.nrows() as u64,
+        test_rows: test_rows.len() as u64,
+        dropped_columns: joint.recipe.dropped(),
+        intercept: Some(intercept),
+        owner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
+        ..ReportData::default()
+    };
+    let mut details = Details {
+        title: shared.terms().name.clone(),
+        label: terms.label.clone(),
+        l2: terms.l2,
+        clip: terms.clip,
+        notes: joint.notes.clone(),
+        no_figures: NoFigures::NotListed,
+        ..Details::default()
+    };
+    let mut own_scores = None;
+    if shared.reveals(Disclosure::ScoresToOwner) {
+        let parts = scores::receive(channel, ledger, test_rows.len())?;
+        let own = crate::training::twin::logits(joint.test.view(), &joint.trained.coefficients, intercept);
+        let joint_scores: Vec<f64> = own.iter().zip(&parts).map(|(a, b)| sigmoid(a + b)).collect();
+        if shared.reveals(Disclosure::MetricsToOwner) {
+            ledger.note(Disclosure::MetricsToOwner, 1, 0)?;
+            details.no_figures = NoFigures::OneClass;
+            figures(prepared, terms, &joint, &joint_scores, &labels_of, &mut report, &mut details)?;
+        }
+        own_scores = Some(test_rows.iter().copied().zip(joint_scores).collect());
+    }
+    Ok(OwnerOutcome { report, details, trained: joint.trained, recipe: joint.recipe, scores: own_scores })
+}
+
+/// The joint model, the own columns alone on the same rows, and the own columns on all own rows, on the same test rows.
+fn figures(
+    prepared: &Prepared,
+    terms: &LogisticTerms,
+    joint: &Joint,
+    joint_scores: &[f64],
+    labels_of: &dyn Fn(&[usize]) -> Vec<bool>,
+    report: &mut ReportData,
+    details: &mut Details,
+) -> Result<(), Failure> {
+    let test_rows = joint.rows_of(Split::Test);
+    let test_labels = labels_of(&test_rows);
+    let own = fit_logistic(&joint.train, &labels_of(&joint.rows_of(Split::Train)), terms.l2)?;
+    let own_scores = probabilities(joint.test.view(), &own.coefficients, own.intercept);
+    report.test = metrics(joint_scores, &test_labels);
+    report.own_only = metrics(&own_scores, &test_labels);
+    report.gain = paired_bootstrap(joint_scores, &own_scores, &test_labels, BOOTSTRAP_DRAWS, BOOTSTRAP_SEED);
+    details.curves =
+        Curves::new(joint_scores, &test_labels).zip(Curves::new(&own_scores, &test_labels)).map(|(joint, own)| CurvePair { joint, own });
+
+    let split = split::own_split(prepared, terms)?;
+    let all_rows: Vec<usize> = (0..prepared.table.rows()).filter(|row| split[*row] == Split::Train).collect();
+    let columns: Vec<&[f64]> = prepared.table.columns.iter().map(|c| c.values.as_slice()).collect();
+    let names: Vec<String> = prepared.table.columns.iter().map(|c| c.name.clone()).collect();
+    let recipe = Recipe::fit_rows(&columns, &all_rows, &names, terms.clip)?;
+    let all = fit_logistic(&recipe.apply_rows(&columns, &all_rows)?, &labels_of(&all_rows), terms.l2)?;
+    let all_scores = probabilities(recipe.apply_rows(&columns, &test_rows)?.view(), &all.coefficients, all.intercept);
+    report.own_all_rows = metrics(&all_scores, &test_labels);
+    Ok(())
+}
+
+/// Own coefficients by column name, in the file's order.
+pub(crate) fn ordered(recipe: &Recipe, trained: &Trained) -> Ordered<f64> {
+    recipe.names().into_iter().zip(trained.coefficients.iter().copied()).collect()
+}

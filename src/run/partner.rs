@@ -1,0 +1,46 @@
+//! What only the partner does: send its part of the scores where the job lists them, and keep its own half.
+
+use crate::contract::Disclosure;
+use crate::data::Split;
+use crate::error::Failure;
+use crate::report::PartnerReport;
+use crate::run::owner::ordered;
+use crate::run::{Joint, Prepared, scores};
+use crate::training::opening::Ledger;
+use crate::training::recipe::Recipe;
+use crate::training::secure::Trained;
+use crate::training::twin::logits;
+use colift_channel::Channel;
+
+/// The partner's results.
+pub struct PartnerOutcome {
+    /// Its report; cost is filled in by the caller.
+    pub report: PartnerReport,
+    /// The own half of the model.
+    pub trained: Trained,
+    /// The recipe of the own columns.
+    pub recipe: Recipe,
+    /// Warnings of the run.
+    pub notes: Vec<String>,
+}
+
+/// Sends what the job lists.
+pub(crate) fn evaluate(
+    channel: &mut dyn Channel,
+    prepared: &Prepared,
+    joint: Joint,
+    ledger: &mut Ledger,
+) -> Result<PartnerOutcome, Failure> {
+    if prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
+        scores::send(channel, ledger, &logits(joint.test.view(), &joint.trained.coefficients, 0.0))?;
+    }
+    let report = PartnerReport {
+        matched: joint.aligned.rows.len() as u64,
+        train_rows: joint.rows_of(Split::Train).len() as u64,
+        test_rows: joint.rows_of(Split::Test).len() as u64,
+        dropped_columns: joint.recipe.dropped(),
+        partner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
+        ..PartnerReport::default()
+    };
+    Ok(PartnerOutcome { report, trained: joint.trained, recipe: joint.recipe, notes: joint.notes })
+}
