@@ -37,6 +37,32 @@ pub enum Exit {
     Verification = 30,
 }
 
+impl Exit {
+    /// All codes.
+    const ALL: [Self; 14] = [
+        Self::Internal,
+        Self::Usage,
+        Self::PeerGone,
+        Self::PeerKey,
+        Self::Contract,
+        Self::Data,
+        Self::Overlap,
+        Self::NotConverged,
+        Self::Version,
+        Self::Cap,
+        Self::Policy,
+        Self::Protocol,
+        Self::Interrupted,
+        Self::Verification,
+    ];
+
+    /// The exit code of this number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| *exit as u8 == code)
+    }
+}
+
 /// An error ready to be shown: `error[E0213]: …`, `where: …`, `try: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

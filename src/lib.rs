@@ -1,6 +1,7 @@
 //! `colift`: two companies train and use a joint lifetime-value model on the users they share, and neither shows its data.
 
 pub mod align;
+pub mod cli;
 pub mod contract;
 pub mod data;
 pub mod demo;
@@ -8,8 +9,10 @@ pub mod error;
 pub mod evaluation;
 pub mod model;
 pub mod progress;
+pub mod rehearse;
 pub mod report;
 pub mod resources;
 pub mod results;
+pub mod run;
 pub mod session;
 pub mod training;

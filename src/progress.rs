@@ -1,1 +1,79 @@
-//! (room under construction)
+//! What a person sees on stderr while a job runs: bars on a terminal, one line every ten seconds otherwise, and what is waited for.
+
+mod terminal;
+
+pub use terminal::Terminal;
+
+use colift_channel::{Channel, ChannelError, Counters, Kind};
+
+/// Where a run tells how far it is. Every call is cheap enough for inner loops.
+pub trait Progress: Sync {
+    /// A stage has done so many of its steps; 0 steps in all: unknown. A new name begins a stage, the last step ends it.
+    fn stage(&self, name: &'static str, done: u64, total: u64);
+
+    /// One line that is shown at once.
+    fn note(&self, text: &str);
+
+    /// From now on the run waits for the peer to send this, until [`Progress::arrived`] or the next call of `stage`.
+    fn waiting(&self, what: &'static str);
+
+    /// The wait is over.
+    fn arrived(&self);
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn stage(&self, _name: &'static str, _done: u64, _total: u64) {}
+
+    fn note(&self, _text: &str) {}
+
+    fn waiting(&self, _what: &'static str) {}
+
+    fn arrived(&self) {}
+}
+
+/// A channel whose every wait is told by the name of the message awaited.
+pub struct Watched<'a, C> {
+    channel: C,
+    progress: &'a dyn Progress,
+}
+
+impl<'a, C: Channel> Watched<'a, C> {
+    /// Watches this channel.
+    pub fn new(channel: C, progress: &'a dyn Progress) -> Self {
+        Self { channel, progress }
+    }
+
+    /// The channel itself.
+    pub fn inner(&self) -> &C {
+        &self.channel
+    }
+
+    /// Gives the channel back.
+    pub fn into_inner(self) -> C {
+        self.channel
+    }
+}
+
+impl<C: Channel> Channel for Watched<'_, C> {
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
+        self.channel.send(kind, payload)
+    }
+
+    fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, ChannelError> {
+        self.progress.waiting(kind.name);
+        let received = self.channel.receive_at_most(kind, cap);
+        self.progress.arrived();
+        received
+    }
+
+    fn counters(&self) -> Counters {
+        self.channel.counters()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ pub mod partner;
 mod scores;
 mod split;
 
-use crate::align::{Aligned, AlignTerms, align};
+pub(crate) use split::own_split as owner_split;
+
+use crate::align::{AlignTerms, Aligned, align, overlap};
 use crate::contract::{Disclosure, Job, LogisticTerms};
 use crate::data::{Side, Split, Table, read_table};
 use crate::error::{Exit, Failure};
@@ -110,7 +112,7 @@ pub fn over(
     let role = if job.side() == Side::Owner { Role::First } else { Role::Second };
     let mut ledger = Ledger::new(&shared.terms().reveal.iter().copied().collect::<Vec<_>>());
 
-    clock.begin("match", channel.counters());
+    clock.begin("match");
     agree::terms(channel, job)?;
     let digest = shared.digest();
     let tag = PartHash::new("colift matching").part(session).part(digest.as_bytes()).finish();
@@ -119,23 +121,34 @@ pub fn over(
         own_max: shared.max_rows(job.side()),
         peer_max: shared.max_rows(job.side().peer()),
         min_overlap: shared.terms().min_overlap,
+        overlap_listed: shared.reveals(Disclosure::OverlapToBoth),
     };
-    let aligned = align(channel, role, &table.ids, &terms, &|done, total| progress.stage("matching", done, total))?;
-    ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
+    let matching = |done, total| progress.stage("matching", done, total);
     let Some(logistic) = shared.logistic() else {
-        clock.end(channel.counters());
+        let counted = overlap(channel, role, &table.ids, &terms, &matching)?;
+        ledger.note(Disclosure::OverlapToBoth, 1, 1)?;
         agree::finished(channel)?;
-        let (matched, peer_rows) = (aligned.rows.len() as u64, aligned.peer_rows);
-        return Ok(Outcome::Overlap(OverlapOutcome { matched, peer_rows, opened: opened(&ledger, job.side()) }));
+        clock.end(channel.counters());
+        return Ok(Outcome::Overlap(OverlapOutcome {
+            matched: counted.common,
+            peer_rows: counted.peer_rows,
+            opened: vec![Opened {
+                item: Disclosure::OverlapToBoth.name().to_owned(),
+                to: "both".to_owned(),
+                what: "the number of common users; nobody learns which".to_owned(),
+            }],
+        }));
     };
+    let aligned = align(channel, role, &table.ids, &terms, &matching)?;
+    ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
     let split = split::exchange(channel, &mut ledger, prepared, logistic, &aligned)?;
     clock.end(channel.counters());
 
-    clock.begin("train", channel.counters());
+    clock.begin("train");
     let joint = train_jointly(channel, role, prepared, logistic, aligned, split, &mut ledger, progress)?;
     clock.end(channel.counters());
 
-    clock.begin("evaluate", channel.counters());
+    clock.begin("evaluate");
     progress.stage("evaluation", 0, 1);
     let mut outcome = match job.side() {
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, logistic, joint, &mut ledger)?)),

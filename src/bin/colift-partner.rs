@@ -1,2 +1,9 @@
 //! The partner's program.
-fn main() {}
+
+use colift::cli;
+use colift::data::Side;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(Side::Partner)
+}

@@ -89,3 +89,17 @@ impl<C: Channel + ?Sized> Channel for Box<C> {
         (**self).counters()
     }
 }
+
+impl<C: Channel + ?Sized> Channel for &mut C {
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
+        (**self).send(kind, payload)
+    }
+
+    fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, ChannelError> {
+        (**self).receive_at_most(kind, cap)
+    }
+
+    fn counters(&self) -> Counters {
+        (**self).counters()
+    }
+}

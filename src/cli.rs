@@ -1,0 +1,83 @@
+//! The command line of both programs: raw flags → checked settings → a command. stdout is data, stderr is for people.
+
+pub(crate) mod flags;
+mod keys;
+mod run;
+
+pub(crate) use run::write_report;
+
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::rehearse;
+use clap::{CommandFactory, FromArgMatches};
+use colift_channel::StopFlag;
+use flags::{Command, Flags};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+/// Parses the arguments of this side's program, runs the command and returns the process's exit code.
+#[must_use]
+pub fn main(side: Side) -> ExitCode {
+    let stop = StopFlag::new();
+    match parse(side).and_then(|flags| dispatch(side, flags, &stop)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Reads the flags; help, version and wrong flags end the process here, as clap words them.
+fn parse(side: Side) -> Result<Flags, Failure> {
+    let name = match side {
+        Side::Owner => "colift-owner",
+        Side::Partner => "colift-partner",
+    };
+    let about = match side {
+        Side::Owner => "The label owner's program: trains a joint model with a partner, and neither side shows its data.",
+        Side::Partner => "The partner's program: trains a joint model with the label owner, and neither side shows its data.",
+    };
+    let command = Flags::command().name(name).bin_name(name).about(about).version(versions());
+    let matches = command.try_get_matches().unwrap_or_else(|error| error.exit());
+    Flags::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, 901, error.to_string()))
+}
+
+/// Program, wire and contract versions.
+fn versions() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let (low, high) = crate::session::WIRE_VERSIONS;
+        format!("{} (wire {low} to {high}, contract {})", env!("CARGO_PKG_VERSION"), crate::contract::CONTRACT_VERSION)
+    })
+}
+
+fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
+    crate::resources::disable_core_dumps()?;
+    // The first Ctrl-C ends both sides cleanly; a second one ends this process at once.
+    let raised = stop.clone();
+    ctrlc::set_handler(move || {
+        if raised.is_raised() {
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        }
+        raised.raise();
+    })
+    .map_err(|error| Failure::new(Exit::Internal, 902, format!("Ctrl-C cannot be handled: {error}")))?;
+    match flags.command {
+        Command::Init => keys::init(),
+        Command::Pair(pair) => keys::pair(side, &pair, stop),
+        Command::Peers(peers) => keys::peers(&peers),
+        Command::Run(arguments) => run::run(side, &arguments, stop),
+        Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
+        Command::Rehearse(files) => owners_only(side, "rehearse").and_then(|()| rehearse::rehearse(&files, stop)),
+    }
+}
+
+/// `demo` and `rehearse` start both programs, so one of them has the commands.
+fn owners_only(side: Side, command: &str) -> Result<(), Failure> {
+    match side {
+        Side::Owner => Ok(()),
+        Side::Partner => Err(Failure::new(Exit::Usage, 903, format!("`{command}` starts both programs and belongs to the owner's"))
+            .hint(format!("colift-owner {command}"))),
+    }
+}

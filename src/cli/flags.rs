@@ -1,0 +1,146 @@
+//! Raw flags, the same words in both programs.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// All flags of a program.
+#[derive(Debug, Parser)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Flags {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See it work: both real programs on loopback, data made on the spot, a report at the end (owner's program)
+    Demo(DemoFlags),
+    /// Make this side's identity key and print its fingerprint
+    Init,
+    /// Meet the other side once, compare what both programs show, and pin its key
+    Pair(PairFlags),
+    /// List the pinned peers, or revoke one
+    Peers(PeersFlags),
+    /// Run a job with the peer
+    Run(RunFlags),
+    /// Try two files at hand: both real programs on loopback, then the comparison with a plaintext twin (owner's program)
+    Rehearse(RehearseFlags),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoFlags {
+    /// Rows of the owner's file
+    #[arg(long, default_value_t = 24_000, value_parser = clap::value_parser!(u32).range(2_000..=1_000_000))]
+    pub rows: u32,
+    /// Seed of the data
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Folder of the results [default: colift-runs/demo/<UTC time>]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// Flags of `pair`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true))]
+pub struct PairFlags {
+    /// Wait for the other side at this address, such as 0.0.0.0:7411
+    #[arg(long, group = "how")]
+    pub listen: Option<String>,
+    /// Dial the other side, such as partner.example:7411
+    #[arg(long, group = "how")]
+    pub dial: Option<String>,
+    /// What this side calls the peer [default: the peer's role]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The peer's fingerprint as its person told it: pins without asking if it is the one met, refuses otherwise
+    #[arg(long)]
+    pub expect: Option<String>,
+}
+
+/// Flags of `peers`.
+#[derive(Debug, Args)]
+pub struct PeersFlags {
+    /// Revoke this peer (its name or fingerprint); later links to it are refused
+    #[arg(long)]
+    pub revoke: Option<String>,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// The job file
+    #[arg(long)]
+    pub job: PathBuf,
+    /// Folder of the results [default: colift-runs/<job's name>/<UTC time>]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print the report as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Progress as lines even on a terminal
+    #[arg(long)]
+    pub lines: bool,
+    /// Seconds to wait for the peer to appear
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub connect_timeout: u64,
+    /// Seconds without any sign of life from the peer before giving up
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub idle_timeout: u64,
+}
+
+/// Flags of `rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseFlags {
+    /// The owner's CSV file
+    #[arg(long)]
+    pub owner: PathBuf,
+    /// The partner's CSV file
+    #[arg(long)]
+    pub partner: PathBuf,
+    /// Id column of the owner's file, and of the partner's unless --partner-id is given
+    #[arg(long)]
+    pub id: String,
+    /// Id column of the partner's file
+    #[arg(long)]
+    pub partner_id: Option<String>,
+    /// The owner's 0/1 label column
+    #[arg(long)]
+    pub label: String,
+    /// The owner's column of train and test; without it --test-share is drawn
+    #[arg(long)]
+    pub split: Option<String>,
+    /// Share of test rows where there is no split column
+    #[arg(long, default_value_t = 0.25)]
+    pub test_share: f64,
+    /// Ridge on the standardised weights
+    #[arg(long, default_value_t = 0.001)]
+    pub l2: f64,
+    /// Standardised values are cut at ± this
+    #[arg(long, default_value_t = 5.0)]
+    pub clip: f64,
+    /// Columns that are not features, separated by commas; names the other file lacks do not matter
+    #[arg(long, value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Owner's columns that may predict the label alone
+    #[arg(long, value_delimiter = ',')]
+    pub allow_leaky: Vec<String>,
+    /// How ids are spelt: opaque, email, phone, hash or device
+    #[arg(long, default_value = "opaque")]
+    pub id_kind: String,
+    /// The gate's interval around the base logit, such as -12,8
+    #[arg(long, value_delimiter = ',', num_args = 2, allow_hyphen_values = true)]
+    pub logit_range: Option<Vec<f64>>,
+    /// Fewest common users
+    #[arg(long, default_value_t = 100)]
+    pub min_overlap: u64,
+    /// Folder of the results [default: colift-runs/rehearse/<UTC time>]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print the report as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,80 @@
+//! `init`, `pair`, `peers`: keys and whom this side trusts.
+
+use crate::cli::flags::{PairFlags, PeersFlags};
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::session::{Home, Identity, LinkSpec, PairingView, Pins, pair as meet};
+use colift_channel::StopFlag;
+use colift_channel::tls::{Fingerprint, Limits};
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Prints a line of data; a closed pipe is nobody's fault.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Makes the identity key.
+pub fn init() -> Result<(), Failure> {
+    let home = Home::from_env()?;
+    let identity = Identity::init(&home)?;
+    eprintln!("identity key made in {}", home.path().display());
+    eprintln!("fingerprint  {}", identity.fingerprint().groups());
+    eprintln!("the same in one piece, for job files:");
+    say(&identity.fingerprint().to_string());
+    Ok(())
+}
+
+/// Meets the other side, asks the person, pins.
+pub fn pair(side: Side, flags: &PairFlags, stop: &StopFlag) -> Result<(), Failure> {
+    let home = Home::from_env()?;
+    let identity = Identity::load(&home)?;
+    let spec = match (&flags.listen, &flags.dial) {
+        (Some(address), _) => LinkSpec::Listen(address.clone()),
+        (None, Some(address)) => LinkSpec::Dial(address.clone()),
+        (None, None) => return Err(Failure::new(Exit::Usage, 911, "pair needs --listen or --dial")),
+    };
+    let expected = match &flags.expect {
+        Some(text) => Some(text.parse::<Fingerprint>().map_err(|_| {
+            Failure::new(Exit::Usage, 912, "--expect is not a fingerprint").hint("64 hex digits, blanks allowed, in quotes")
+        })?),
+        None => None,
+    };
+    if expected.is_none() && !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, 913, "there is no terminal to ask a person")
+            .hint("add --expect FINGERPRINT with what the other side's person told"));
+    }
+    let name = flags.name.clone().unwrap_or_else(|| side.peer().name().to_owned());
+    eprintln!("own fingerprint   {}", identity.fingerprint().groups());
+    eprintln!("waiting for the {}…", side.peer());
+    let mut confirm = |view: &PairingView| confirm(view, expected);
+    let pin = meet(&home, &identity, side, &name, &spec, &Limits::default(), stop, &mut confirm)?;
+    eprintln!("pinned as \"{}\"; in one piece, for job files:", pin.name);
+    say(&pin.fingerprint.to_string());
+    Ok(())
+}
+
+/// Shows both fingerprints and asks, or compares with what was told.
+fn confirm(view: &PairingView, expected: Option<Fingerprint>) -> bool {
+    eprintln!("peer's fingerprint {}   (the {}, version {})", view.peer.groups(), view.peer_side, view.peer_version);
+    eprintln!("comparison code    {}", view.code);
+    if let Some(expected) = expected {
+        return expected == view.peer;
+    }
+    eprint!("Read the code to the other side's person by phone. Do they see the same one? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Lists or revokes.
+pub fn peers(flags: &PeersFlags) -> Result<(), Failure> {
+    let mut pins = Pins::load(&Home::from_env()?)?;
+    if let Some(peer) = &flags.revoke {
+        let pin = pins.revoke(peer)?;
+        eprintln!("revoked \"{}\"", pin.name);
+        return Ok(());
+    }
+    for pin in pins.list() {
+        say(&format!("{}\t{}\t{}\t{}", pin.name, pin.fingerprint, pin.pinned_at, if pin.revoked { "revoked" } else { "pinned" }));
+    }
+    Ok(())
+}

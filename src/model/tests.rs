@@ -1,0 +1,174 @@
+//! Tests of the model file: round trip, refusals, and scores equal to the trainer's own arithmetic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::evaluation::random::normals;
+
+const ROWS: usize = 3_001;
+
+fn columns() -> Vec<Column> {
+    let mut columns: Vec<Column> = ["age", "days", "spend"]
+        .iter()
+        .zip(1u64..)
+        .map(|(name, seed)| {
+            let mut values = normals(ROWS, seed);
+            values.iter_mut().for_each(|value| *value = 10.0 + seed as f64 * *value);
+            Column { name: (*name).to_owned(), values }
+        })
+        .collect();
+    columns[0].values[5] = 1e6; // beyond the clip
+    columns.insert(1, Column { name: "flat".to_owned(), values: vec![3.0; ROWS] });
+    columns
+}
+
+fn recipe(columns: &[Column]) -> Recipe {
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let values: Vec<&[f64]> = columns.iter().map(|column| column.values.as_slice()).collect();
+    Recipe::fit(&values, &names, 5.0).unwrap()
+}
+
+fn model(side: Side) -> ModelFile {
+    let owner = side == Side::Owner;
+    ModelFile {
+        schema: ModelSchema::V1,
+        side,
+        name: "vip-2026-11".into(),
+        created: "2026-11-23T06:12:00Z".into(),
+        program: "0.1.0".into(),
+        task: ModelTask::Logistic,
+        label: owner.then(|| "vip".into()),
+        train_rows: ROWS as u64,
+        l2: 0.001,
+        clip: 5.0,
+        job_digest: "ab".repeat(32),
+        own_fingerprint: "01".repeat(32),
+        peer_fingerprint: "23".repeat(32),
+        recipe: recipe(&columns()),
+        intercept: owner.then_some(-2.5),
+        coefficients: [("age", 0.125), ("days", -0.5), ("spend", 0.75)].map(|(name, w)| (name.to_owned(), w)).into_iter().collect(),
+        figures: serde_json::json!({"auc": 0.75, "recall_at_40": 0.625}).as_object().cloned(),
+    }
+}
+
+/// Reads the file after one replacement that must apply.
+fn changed(side: Side, from: &str, to: &str) -> Failure {
+    let text = model(side).to_json().unwrap();
+    assert!(text.contains(from), "{from} in {text}");
+    ModelFile::from_json(&text.replacen(from, to, 1)).unwrap_err()
+}
+
+#[test]
+fn survives_being_written_and_read() {
+    for side in [Side::Owner, Side::Partner] {
+        let model = model(side);
+        let text = model.to_json().unwrap();
+        let read = ModelFile::from_json(&text).unwrap();
+        assert_eq!(read.coefficients, model.coefficients, "order and values");
+        assert_eq!(read.recipe.names(), model.recipe.names());
+        assert_eq!((read.side, read.intercept, &read.figures), (side, model.intercept, &model.figures));
+        // Reading a number may move its last bit, no more.
+        for (a, b) in read.recipe.columns.iter().zip(&model.recipe.columns) {
+            assert!((a.mean - b.mean).abs() <= 2.0 * f64::EPSILON * b.mean.abs());
+            assert_eq!(a.sd.is_some(), b.sd.is_some());
+        }
+        assert_eq!(text.contains("intercept"), side == Side::Owner);
+    }
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.json");
+    std::fs::write(&path, model(Side::Owner).to_json().unwrap()).unwrap();
+    assert_eq!(ModelFile::load(&path).unwrap().name, "vip-2026-11");
+    let failure = ModelFile::load(&home.path().join("none.json")).unwrap_err();
+    assert_eq!((failure.id, failure.place.unwrap()), (721, home.path().join("none.json").display().to_string()));
+}
+
+#[test]
+fn another_schema_is_refused_by_name() {
+    let failure = changed(Side::Owner, "colift.model/1", "colift.model/2");
+    assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
+    assert!(failure.what.contains("colift.model/2") && failure.what.contains("colift.model/1"), "{failure}");
+    assert_eq!(changed(Side::Owner, "\"schema\"", "\"scheme\"").exit, Exit::Data);
+}
+
+#[test]
+fn files_that_do_not_fit_together_are_refused() {
+    let fields = [
+        (Side::Owner, "\"program\"", "\"programme\""),
+        (Side::Owner, "\"name\": \"vip-2026-11\"", "\"name\": \"a\", \"name\": \"b\""),
+        (Side::Owner, "\"side\": \"owner\"", "\"side\": \"partner\""),
+        (Side::Partner, "\"side\": \"partner\"", "\"side\": \"owner\""),
+        (Side::Partner, "\"side\": \"partner\"", "\"side\": \"third\""),
+        (Side::Owner, "logistic", "overlap"),
+        (Side::Owner, "06:12:00Z", "06:12:00+01:00"),
+        (Side::Owner, "06:12:00Z", "sixZ"),
+        (Side::Owner, "abab", "ABab"),
+        (Side::Owner, "0101", "01"),
+        (Side::Owner, "\"l2\": 0.001", "\"l2\": -0.001"),
+        (Side::Owner, "\"clip\": 5.0", "\"clip\": 6.0"),
+        (Side::Owner, "\"age\": 0.125", "\"age\": 1e999"),
+        (Side::Owner, "\"age\": 0.125", "\"age\": null"),
+        (Side::Owner, "\"age\": 0.125", "\"flat\": 0.125"),
+        (Side::Owner, "\"age\": 0.125", "\"age\": 0.125, \"age\": 0.125"),
+        (Side::Owner, "\"age\": 0.125,", ""),
+        (Side::Owner, "\"name\": \"days\"", "\"name\": \"age\""),
+        (Side::Owner, "\"sd\": null", "\"sd\": 0.0"),
+        (Side::Owner, "{", ""),
+    ];
+    for (side, from, to) in fields {
+        let failure = changed(side, from, to);
+        assert_eq!((failure.exit, failure.id), (Exit::Data, 721), "{from} -> {to}: {failure}");
+    }
+    let failure = ModelFile::from_json(&" ".repeat(MAX_MODEL_BYTES + 1)).unwrap_err();
+    assert_eq!((failure.exit, failure.id), (Exit::Cap, 723));
+    assert_eq!(ModelFile::from_json(&"[".repeat(100_000)).unwrap_err().id, 721);
+}
+
+#[test]
+fn a_model_with_numbers_that_are_none_is_not_written() {
+    for bad in [f64::NAN, f64::INFINITY] {
+        let mut broken = model(Side::Owner);
+        broken.coefficients.0[1].1 = bad;
+        assert_eq!(broken.to_json().unwrap_err().id, 720);
+        let mut broken = model(Side::Owner);
+        broken.intercept = Some(bad);
+        assert_eq!(broken.to_json().unwrap_err().id, 720);
+    }
+}
+
+#[test]
+fn scores_are_the_trainers_own_to_the_bit() {
+    let columns = columns();
+    let values: Vec<&[f64]> = columns.iter().map(|column| column.values.as_slice()).collect();
+    for side in [Side::Owner, Side::Partner] {
+        let model = model(side);
+        let weights: Vec<f64> = model.coefficients.0.iter().map(|(_, w)| *w).collect();
+        let expected = times(model.recipe.apply(&values).unwrap().view(), &weights, model.intercept.unwrap_or(0.0));
+        assert_eq!(model.logits(&columns, ROWS).unwrap(), expected);
+        // Another order, without the dropped column and with a stranger.
+        let mut other: Vec<Column> = columns.iter().rev().filter(|column| column.name != "flat").cloned().collect();
+        other.push(Column { name: "stranger".into(), values: vec![f64::NAN; 2] });
+        assert_eq!(model.logits(&other, ROWS).unwrap(), expected);
+    }
+}
+
+#[test]
+fn missing_columns_are_named_and_lengths_checked() {
+    let model = model(Side::Owner);
+    let mut columns = columns();
+    columns[2].values.pop();
+    assert_eq!(model.logits(&columns, ROWS).unwrap_err().id, 725);
+    columns.retain(|column| column.name != "days");
+    let failure = model.logits(&columns, ROWS).unwrap_err();
+    assert_eq!((failure.exit, failure.id), (Exit::Data, 724));
+    assert!(failure.what.contains("`days`"), "{failure}");
+    let failure = model.logits(&[], ROWS).unwrap_err();
+    assert!(failure.what.contains("3 columns") && failure.place.unwrap().contains("`spend`"));
+}
+
+#[test]
+fn a_half_without_columns_is_its_intercept() {
+    let mut bare = model(Side::Owner);
+    bare.recipe.columns.retain(|column| column.sd.is_none());
+    bare.coefficients.0.clear();
+    let bare = ModelFile::from_json(&bare.to_json().unwrap()).unwrap();
+    assert_eq!(bare.logits(&[], 3).unwrap(), [-2.5; 3]);
+}

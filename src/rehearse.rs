@@ -1,0 +1,197 @@
+//! `rehearse` and `demo`: both real programs as two processes on loopback, with both files at hand, then the comparison with
+//! the plaintext twin. For trials and researchers; nothing here runs when two companies meet.
+
+mod programs;
+mod twin;
+
+use crate::cli::flags::{DemoFlags, RehearseFlags};
+use crate::contract::{Disclosure, Fingerprint, Job, LogisticTerms, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
+use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
+use crate::demo::make_vip_purchase;
+use crate::error::{Exit, Failure};
+use crate::results::{ResultFolder, default_target};
+use crate::session::{Home, Identity, Pins};
+use colift_channel::StopFlag;
+use jiff::Timestamp;
+use programs::Sides;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Makes data on the spot and runs the main job on them; the last line names the report.
+///
+/// # Errors
+/// As [`rehearse`].
+pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
+    let target = flags.out.clone().unwrap_or_else(|| default_target("demo", Timestamp::now()));
+    let folder = ResultFolder::create(&target)?;
+    let files = make_vip_purchase(folder.path(), flags.rows as usize, flags.seed)?;
+    eprintln!("An app wants to know which of its new users will buy VIP within 30 days. A payment firm knows what they spend.");
+    eprintln!("Made on the spot: owner.csv and partner.csv, users partly shared. Starting both programs on loopback…");
+    let files = RehearseFlags {
+        owner: files.owner,
+        partner: files.partner,
+        id: files.owner_id.to_owned(),
+        partner_id: Some(files.partner_id.to_owned()),
+        label: files.label.to_owned(),
+        split: None,
+        test_share: 0.25,
+        l2: 0.001,
+        clip: 5.0,
+        exclude: Vec::new(),
+        allow_leaky: Vec::new(),
+        id_kind: "email".to_owned(),
+        logit_range: None,
+        min_overlap: 1000,
+        out: None,
+        json: false,
+    };
+    let (_, text) = both_programs(&files, &folder, stop)?;
+    let place = folder.finish()?;
+    say(&text);
+    say(&format!("report: {}", place.join("report.html").display()));
+    Ok(())
+}
+
+/// Runs both programs on two files and prints the report with the distance to the twin.
+///
+/// # Errors
+/// What either program ended with: the worse of both exit codes, both named. Exit 2 where a program is missing.
+pub fn rehearse(flags: &RehearseFlags, stop: &StopFlag) -> Result<(), Failure> {
+    let target = flags.out.clone().unwrap_or_else(|| default_target("rehearse", Timestamp::now()));
+    let folder = ResultFolder::create(&target)?;
+    let (line, text) = both_programs(flags, &folder, stop)?;
+    let place = folder.finish()?;
+    say(if flags.json { &line } else { &text });
+    let shown = format!("results: {}", place.display());
+    if flags.json { eprintln!("{shown}") } else { say(&shown) }
+    Ok(())
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Runs the job and writes the report into `folder`; returns it as JSON and as text.
+fn both_programs(flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) -> Result<(String, String), Failure> {
+    let programs = Sides { owner: programs::find("colift-owner")?, partner: programs::find("colift-partner")? };
+    let kind = IdKind::from_name(&flags.id_kind).ok_or_else(|| {
+        Failure::new(Exit::Usage, 931, format!("unknown id kind {}", wording::shown(&flags.id_kind)))
+            .hint("opaque, email, phone, hash or device")
+    })?;
+    // The files' own checks first, with the messages a run would give.
+    let partner_id = flags.partner_id.as_ref().unwrap_or(&flags.id);
+    let owner_spec = TableSpec {
+        id_kind: kind,
+        label: Some(flags.label.clone()),
+        split: flags.split.clone(),
+        exclude: flags.exclude.clone(),
+        allow_leaky: flags.allow_leaky.clone(),
+        ..TableSpec::new(&flags.owner, &flags.id)
+    };
+    let partner_spec =
+        TableSpec { id_kind: kind, exclude: flags.exclude.clone(), ..TableSpec::new(&flags.partner, partner_id) };
+    let tables = (read_table(&owner_spec, Side::Owner)?, read_table(&partner_spec, Side::Partner)?);
+    let bucket = expected_rate(&tables.0, &tables.1)?;
+
+    let scratch = folder.path().join("programs");
+    let homes = Sides { owner: Home::at(scratch.join("owner-home")), partner: Home::at(scratch.join("partner-home")) };
+    let jobs = Sides { owner: scratch.join("owner.toml"), partner: scratch.join("partner.toml") };
+    let outs = Sides { owner: scratch.join("owner"), partner: scratch.join("partner") };
+    let keys = Sides { owner: Identity::init(&homes.owner)?, partner: Identity::init(&homes.partner)? };
+    Pins::load(&homes.owner)?.add("partner", keys.partner.fingerprint())?;
+    Pins::load(&homes.partner)?.add("owner", keys.owner.fingerprint())?;
+    let peers = Peers {
+        owner: Fingerprint::parse(&keys.owner.fingerprint().to_string())?,
+        partner: Fingerprint::parse(&keys.partner.fingerprint().to_string())?,
+    };
+    let shared = shared_job(flags, kind, bucket, peers, &tables)?;
+    let port = programs::free_port()?;
+    programs::write_job(&jobs.owner, &shared, &private_owner(flags, port)?)?;
+    programs::write_job(&jobs.partner, &shared, &private_partner(flags, partner_id, port)?)?;
+
+    if let Some(failure) = programs::run_both(&programs, &homes, &jobs, &outs, stop)?.worse() {
+        return Err(failure);
+    }
+    let halves = Sides { owner: twin::Half::read(&outs.owner)?, partner: twin::Half::read(&outs.partner)? };
+    let (report, details) = twin::combine(Job::load(&jobs.owner, Side::Owner)?, tables, &halves)?;
+    let (line, text) = (report.to_json_line()?, report.to_text(&details));
+    crate::cli::write_report(folder, &line, &text, &report.to_html(&details))?;
+    // What each company would have: kept beside the joint report; keys and job files were for this rehearsal only.
+    for side in [Side::Owner, Side::Partner] {
+        programs::keep(outs.of(side), &folder.path().join(side.name()))?;
+    }
+    programs::remove(&scratch)?;
+    Ok((line, text))
+}
+
+/// The bucket of the label's rate on the matched training rows (all matched rows where the split is drawn later).
+fn expected_rate(owner: &Table, partner: &Table) -> Result<RateBucket, Failure> {
+    let theirs: HashMap<&str, ()> = partner.ids.iter().map(|id| (id.as_str(), ())).collect();
+    let labels = owner.label.as_deref().unwrap_or_default();
+    let training = |row: usize| owner.split.as_ref().is_none_or(|split| split[row] == crate::data::Split::Train);
+    let (mut rows, mut positives) = (0u64, 0u64);
+    for (row, id) in owner.ids.iter().enumerate() {
+        if theirs.contains_key(id.as_str()) && training(row) {
+            rows += 1;
+            positives += u64::from(labels[row]);
+        }
+    }
+    RateBucket::for_rate(positives as f64 / rows.max(1) as f64).ok_or_else(|| {
+        Failure::new(Exit::Data, 932, format!("{positives} of {rows} matched training users have the label 1: nothing to learn"))
+            .at(format!("{}", if rows == 0 { "ids of both files" } else { "label" }))
+            .hint(if rows == 0 { "check --id, --partner-id and --id-kind: no id is in both files" } else { "match more users, or choose another label" })
+    })
+}
+
+fn shared_job(
+    flags: &RehearseFlags,
+    id_kind: IdKind,
+    bucket: RateBucket,
+    peers: Peers,
+    tables: &(Table, Table),
+) -> Result<SharedJob, Failure> {
+    let logistic = LogisticTerms {
+        test_share: flags.test_share,
+        l2: flags.l2,
+        clip: flags.clip,
+        logit_range: flags.logit_range.as_ref().and_then(|range| Some([*range.first()?, *range.get(1)?])),
+        ..LogisticTerms::new(flags.label.clone(), bucket)
+    };
+    SharedJob::new(SharedTerms {
+        name: "rehearsal".to_owned(),
+        task: TaskTerms::Logistic(logistic),
+        id_kind,
+        min_overlap: flags.min_overlap,
+        max_rows: MaxRows { owner: tables.0.rows() as u64, partner: tables.1.rows() as u64 },
+        reveal: Disclosure::ALL.into_iter().collect(),
+        peers,
+    })
+}
+
+fn private_owner(flags: &RehearseFlags, port: u16) -> Result<toml::Table, Failure> {
+    let mut table = private(&flags.owner, &flags.id, &flags.exclude, ("listen", port))?;
+    if let Some(split) = &flags.split {
+        table.insert("split".into(), split.clone().into());
+    }
+    if !flags.allow_leaky.is_empty() {
+        table.insert("allow_leaky".into(), flags.allow_leaky.clone().into());
+    }
+    Ok(table)
+}
+
+fn private_partner(flags: &RehearseFlags, id: &str, port: u16) -> Result<toml::Table, Failure> {
+    private(&flags.partner, id, &flags.exclude, ("dial", port))
+}
+
+fn private(data: &Path, id: &str, exclude: &[String], (how, port): (&str, u16)) -> Result<toml::Table, Failure> {
+    let data: PathBuf = std::path::absolute(data).map_err(|error| programs::failed("resolve", data, &error))?;
+    let text = data.to_str().ok_or_else(|| Failure::new(Exit::Usage, 933, format!("{} is not UTF-8", data.display())))?;
+    let link = toml::Table::from_iter([(how.to_owned(), toml::Value::from(format!("127.0.0.1:{port}")))]);
+    let mut table = toml::Table::new();
+    table.insert("data".into(), text.into());
+    table.insert("id".into(), id.into());
+    table.insert("exclude".into(), exclude.to_vec().into());
+    table.insert("link".into(), link.into());
+    Ok(table)
+}
