@@ -46,7 +46,7 @@ pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
         out: None,
         json: false,
     };
-    let (_, text) = both_programs(&files, &folder, stop)?;
+    let (_, text) = both_programs("demo", &files, &folder, stop)?;
     let place = folder.finish()?;
     say(&text);
     say(&format!("report: {}", place.join("report.html").display()));
@@ -60,11 +60,15 @@ pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
 pub fn rehearse(flags: &RehearseFlags, stop: &StopFlag) -> Result<(), Failure> {
     let target = flags.out.clone().unwrap_or_else(|| default_target("rehearse", Timestamp::now()));
     let folder = ResultFolder::create(&target)?;
-    let (line, text) = both_programs(flags, &folder, stop)?;
+    let (line, text) = both_programs("rehearsal", flags, &folder, stop)?;
     let place = folder.finish()?;
     say(if flags.json { &line } else { &text });
     let shown = format!("results: {}", place.display());
-    if flags.json { eprintln!("{shown}") } else { say(&shown) }
+    if flags.json {
+        eprintln!("{shown}")
+    } else {
+        say(&shown)
+    }
     Ok(())
 }
 
@@ -73,7 +77,7 @@ fn say(line: &str) {
 }
 
 /// Runs the job and writes the report into `folder`; returns it as JSON and as text.
-fn both_programs(flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) -> Result<(String, String), Failure> {
+fn both_programs(name: &str, flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) -> Result<(String, String), Failure> {
     let programs = Sides { owner: programs::find("colift-owner")?, partner: programs::find("colift-partner")? };
     let kind = IdKind::from_name(&flags.id_kind).ok_or_else(|| {
         Failure::new(Exit::Usage, 931, format!("unknown id kind {}", wording::shown(&flags.id_kind)))
@@ -89,8 +93,7 @@ fn both_programs(flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) 
         allow_leaky: flags.allow_leaky.clone(),
         ..TableSpec::new(&flags.owner, &flags.id)
     };
-    let partner_spec =
-        TableSpec { id_kind: kind, exclude: flags.exclude.clone(), ..TableSpec::new(&flags.partner, partner_id) };
+    let partner_spec = TableSpec { id_kind: kind, exclude: flags.exclude.clone(), ..TableSpec::new(&flags.partner, partner_id) };
     let tables = (read_table(&owner_spec, Side::Owner)?, read_table(&partner_spec, Side::Partner)?);
     let bucket = expected_rate(&tables.0, &tables.1)?;
 
@@ -105,7 +108,7 @@ fn both_programs(flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) 
         owner: Fingerprint::parse(&keys.owner.fingerprint().to_string())?,
         partner: Fingerprint::parse(&keys.partner.fingerprint().to_string())?,
     };
-    let shared = shared_job(flags, kind, bucket, peers, &tables)?;
+    let shared = shared_job(name, flags, kind, bucket, peers, &tables)?;
     let port = programs::free_port()?;
     programs::write_job(&jobs.owner, &shared, &private_owner(flags, port)?)?;
     programs::write_job(&jobs.partner, &shared, &private_partner(flags, partner_id, port)?)?;
@@ -139,12 +142,17 @@ fn expected_rate(owner: &Table, partner: &Table) -> Result<RateBucket, Failure> 
     }
     RateBucket::for_rate(positives as f64 / rows.max(1) as f64).ok_or_else(|| {
         Failure::new(Exit::Data, 932, format!("{positives} of {rows} matched training users have the label 1: nothing to learn"))
-            .at(format!("{}", if rows == 0 { "ids of both files" } else { "label" }))
-            .hint(if rows == 0 { "check --id, --partner-id and --id-kind: no id is in both files" } else { "match more users, or choose another label" })
+            .at(if rows == 0 { "ids of both files" } else { "label" })
+            .hint(if rows == 0 {
+                "check --id, --partner-id and --id-kind: no id is in both files"
+            } else {
+                "match more users, or choose another label"
+            })
     })
 }
 
 fn shared_job(
+    name: &str,
     flags: &RehearseFlags,
     id_kind: IdKind,
     bucket: RateBucket,
@@ -159,7 +167,7 @@ fn shared_job(
         ..LogisticTerms::new(flags.label.clone(), bucket)
     };
     SharedJob::new(SharedTerms {
-        name: "rehearsal".to_owned(),
+        name: name.to_owned(),
         task: TaskTerms::Logistic(logistic),
         id_kind,
         min_overlap: flags.min_overlap,

@@ -14,6 +14,7 @@ pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align, overlap};
 use crate::contract::{Disclosure, Job, LogisticTerms};
+use crate::data::wording::grouped;
 use crate::data::{Side, Split, Table, read_table};
 use crate::error::{Exit, Failure};
 use crate::progress::Progress;
@@ -197,9 +198,8 @@ fn train_jointly(
         notes.push(format!("column {name} is constant on the matched training rows and was dropped"));
     }
     if partner_columns < FEWEST_PARTNER_COLUMNS && prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
-        notes.push(format!(
-            "scores go to the owner with only {partner_columns} partner columns: each score is one linear function of them"
-        ));
+        notes
+            .push(format!("scores go to the owner with only {partner_columns} partner columns: each score is one linear function of them"));
     }
     if rows.len() < 10 * (owner_columns + partner_columns) {
         notes.push(format!("{} training rows for {} columns: fewer than 10 a column", rows.len(), owner_columns + partner_columns));
@@ -219,8 +219,7 @@ fn train_jointly(
     }
     let mut engine = Engine::setup(channel, role)?;
     let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
-    let trained =
-        train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
+    let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
     Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, notes })
 }
 
@@ -231,15 +230,12 @@ fn opened(ledger: &Ledger, side: Side) -> Vec<Opened> {
         .iter()
         .map(|entry| {
             let (own, peer) = (side.name(), side.peer().name());
+            let count = grouped(entry.learned.max(entry.told) as u64);
             let (to, what) = match entry.item {
-                Disclosure::OverlapToBoth => ("both", format!("{} common users, and which own rows they are", entry.learned)),
-                Disclosure::SplitToPartner => {
-                    ("partner", format!("train or test of each of {} matched users", entry.learned.max(entry.told)))
-                }
-                Disclosure::OwnWeights => {
-                    ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told))
-                }
-                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {} test users", entry.learned.max(entry.told))),
+                Disclosure::OverlapToBoth => ("both", format!("{count} common users, and which own rows they are")),
+                Disclosure::SplitToPartner => ("partner", format!("train or test of each of {count} matched users")),
+                Disclosure::OwnWeights => ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told)),
+                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {count} test users")),
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
                 Disclosure::ConvergedAndInRange => ("both", "one bit: the training converged and stayed in range".to_owned()),
             };

@@ -26,7 +26,7 @@ pub enum Command {
     /// Run a job with the peer
     Run(RunFlags),
     /// Try two files at hand: both real programs on loopback, then the comparison with a plaintext twin (owner's program)
-    Rehearse(RehearseFlags),
+    Rehearse(Box<RehearseFlags>),
 }
 
 /// Flags of `demo`.

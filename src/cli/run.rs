@@ -47,11 +47,8 @@ pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure>
     }
     tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");
 
-    let limits = Limits {
-        connect: Duration::from_secs(flags.connect_timeout),
-        idle: Duration::from_secs(flags.idle_timeout),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { connect: Duration::from_secs(flags.connect_timeout), idle: Duration::from_secs(flags.idle_timeout), ..Limits::default() };
     progress.waiting(match &prepared.job.private().link {
         crate::contract::Link::Listen(_) => "the peer to dial",
         crate::contract::Link::Dial(_) => "the peer to answer",
@@ -192,7 +189,7 @@ impl Written<'_> {
             schema: ModelSchema::V1,
             side: self.prepared.job.side(),
             name: shared.terms().name.clone(),
-            created: self.ended.to_string(),
+            created: self.ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             task: ModelTask::Logistic,
             label: (self.prepared.job.side() == Side::Owner).then(|| terms.label.clone()),

@@ -10,11 +10,11 @@ const NAMES: [&str; 16] =
 const DOMAINS: [&str; 4] = ["example.com", "example.net", "example.org", "mail.example"];
 
 /// Base log-odds of a purchase.
-const BASE: f64 = -2.75;
+const BASE: f64 = -2.71;
 /// Weight of wealth, which the partner sees better.
-const WEALTH: f64 = 0.72;
+const WEALTH: f64 = 0.90;
 /// Weight of engagement, which only the owner sees.
-const ENGAGEMENT: f64 = 0.22;
+const ENGAGEMENT: f64 = 0.25;
 /// Weight of a paid install, which only the owner sees.
 const PAID: f64 = 0.15;
 

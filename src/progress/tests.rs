@@ -69,7 +69,8 @@ fn a_stage_has_a_line_at_its_begin_and_its_end() {
         "owner: training begins",
     ];
     let text = buffer.text();
-    let seen: Vec<&str> = text.lines().map(|line| line.trim_end_matches(" s").trim_end_matches(|c: char| c == ' ' || c.is_ascii_digit())).collect();
+    let seen: Vec<&str> =
+        text.lines().map(|line| line.trim_end_matches(" s").trim_end_matches(|c: char| c == ' ' || c.is_ascii_digit())).collect();
     assert_eq!(seen, expected, "a stage that a failure cut short is not called done");
 }
 

@@ -9,7 +9,7 @@ use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
 use crate::run::{Prepared, owner_split};
 use crate::training::recipe::Recipe;
-use crate::training::twin::{SecureModel, compare, fit_logistic, mean_loss, logits, probabilities};
+use crate::training::twin::{SecureModel, compare, fit_logistic, logits, mean_loss, probabilities};
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,11 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     report.twin = Some(gap);
     report.intersection_sha256 = Some(common.sha256);
     if report.matched != common.matched as u64 {
-        return Err(Failure::new(Exit::Verification, 952, format!("the programs matched {}, the files share {}", report.matched, common.matched)));
+        return Err(Failure::new(
+            Exit::Verification,
+            952,
+            format!("the programs matched {}, the files share {}", report.matched, common.matched),
+        ));
     }
     report.dropped_columns.extend(partner.dropped_columns.iter().cloned());
     report.partner_coefficients = partner.partner_coefficients.clone();
@@ -86,7 +90,7 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     let details = Details {
         title: prepared.job.shared().terms().name.clone(),
         label: terms.label.clone(),
-        ended: halves.owner.model.created.clone(),
+        ended: halves.owner.model.created.replace('T', " ").replace('Z', " UTC"),
         l2: terms.l2,
         clip: terms.clip,
         opened: partner.opened,

@@ -34,6 +34,10 @@ pub(crate) fn evaluate(
     if prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
         scores::send(channel, ledger, &logits(joint.test.view(), &joint.trained.coefficients, 0.0))?;
     }
+    if prepared.job.shared().reveals(Disclosure::MetricsToOwner) {
+        // The owner computes them from its labels and the scores; nothing more is sent.
+        ledger.note(Disclosure::MetricsToOwner, 0, 1)?;
+    }
     let report = PartnerReport {
         matched: joint.aligned.rows.len() as u64,
         train_rows: joint.rows_of(Split::Train).len() as u64,

@@ -1,7 +1,7 @@
 //! Joint scores of the test rows to the owner (`scores_to_owner`).
 //!
 //! The joint logit is the sum of both sides' parts and the owner knows its own, so the score and the partner's part reveal
-//! the same: the partner sends its part, rounded to 1/64 of a logit (docs/adr/0007). Four bytes a test row.
+//! the same: the partner sends its part, rounded to 1/256 of a logit (docs/adr/0007). Four bytes a test row.
 
 use crate::contract::Disclosure;
 use crate::error::Failure;
@@ -11,7 +11,7 @@ use colift_channel::{Channel, Kind};
 const SCORES: Kind = Kind { code: 0x0583, name: "partner's part of the scores" };
 
 /// Steps in one logit.
-const STEPS: f64 = 64.0;
+const STEPS: f64 = 256.0;
 
 /// Partner: sends its rounded parts.
 ///

@@ -38,8 +38,12 @@ impl Features {
             }
             for (value, slot) in row.iter().zip(&mut target[shift..]) {
                 if value.abs() >= COLUMN_LIMIT {
-                    return Err(Failure::new(Exit::Data, 643, format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"))
-                        .hint("lower `clip` in the job, or leave out columns that are almost always zero"));
+                    return Err(Failure::new(
+                        Exit::Data,
+                        643,
+                        format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"),
+                    )
+                    .hint("lower `clip` in the job, or leave out columns that are almost always zero"));
                 }
                 *slot = (value * scale).round() as i32;
             }
@@ -123,7 +127,8 @@ mod tests {
             let fixed = (0..4).map(|j| features.value(i, j) as f64 / 256.0 * whitened[j]).sum::<f64>();
             assert!((direct - fixed).abs() < 0.01);
         }
-        let form: f64 = (0..4).flat_map(|i| (0..4).map(move |j| (i, j))).map(|(i, j)| whitened[i] * features.ridge[[i, j]] * whitened[j]).sum();
+        let form: f64 =
+            (0..4).flat_map(|i| (0..4).map(move |j| (i, j))).map(|(i, j)| whitened[i] * features.ridge[[i, j]] * whitened[j]).sum();
         let direct: f64 = weights[1..].iter().map(|w| 1e-3 * w * w).sum();
         assert!((form - direct).abs() < 1e-9);
     }

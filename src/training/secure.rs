@@ -158,10 +158,8 @@ impl Party<'_> {
         let exp2 = |bits: u32| f64::from(bits).exp2();
         let mean = exp2(STEP_BITS) / (plan.rows as f64 * exp2(COLUMN_BITS + RESULT_BITS));
         let shrink = exp2(STEP_BITS) / exp2(RIDGE_BITS + WEIGHT_BITS);
-        let batches = [
-            Batch { shares: &sums, modulus: MASK + 1, factor: mean },
-            Batch { shares: &ridge, modulus: MASK + 1, factor: shrink },
-        ];
+        let batches =
+            [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
         Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), functions.next()))
     }
@@ -227,7 +225,8 @@ pub fn train(
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
     let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
-    let before = compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
+    let before =
+        compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
     let bit = party.engine.transfers().and(party.channel, &[near], &[before]).map_err(AlgebraError::from)?;
     if !opening::end_check(party.channel, ledger, bit.first().copied().unwrap_or(false))? {
         return Err(not_converged(schedule));

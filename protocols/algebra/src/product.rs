@@ -20,8 +20,8 @@ use crate::engine::{Cost, Engine};
 use crate::error::AlgebraError;
 use crate::ring50;
 use colift_channel::{Channel, HEADER_BYTES, Kind};
-use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
 use colift_primitives::rng::Prg;
+use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
 use rayon::prelude::*;
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };

@@ -37,13 +37,7 @@ impl NttTable {
             (0..N).map(|i| with_shoup(power[i.reverse_bits() >> (usize::BITS as usize - LOG_N)])).collect::<Vec<_>>()
         };
         let n_inverse = modulus.inverse((N as u64 % u64::from(q)) as u32);
-        Self {
-            modulus,
-            forward: table(root),
-            backward: table(inverse),
-            scale: with_shoup(n_inverse),
-            vectorised: vector_unit_present(),
-        }
+        Self { modulus, forward: table(root), backward: table(inverse), scale: with_shoup(n_inverse), vectorised: vector_unit_present() }
     }
 
     /// Coefficients (reduced, natural order) to values (reduced, bit-reversed order), in place.

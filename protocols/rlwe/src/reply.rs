@@ -93,7 +93,15 @@ pub fn open_masked(secret: &SecretKey, message: &[u8], plaintext: Plaintext, pos
 }
 
 /// Finishes a slot-packed reply: adds the plaintext mask (coefficients below t) and the flooding of `budget`.
-pub fn flooded(c0: Accumulator, c1: Accumulator, key: &PublicKey, budget: &NoiseBudget, level: Level, mask: &[u64], prg: &mut Prg) -> Vec<u8> {
+pub fn flooded(
+    c0: Accumulator,
+    c1: Accumulator,
+    key: &PublicKey,
+    budget: &NoiseBudget,
+    level: Level,
+    mask: &[u64],
+    prg: &mut Prg,
+) -> Vec<u8> {
     let (mut c0, c1) = rerandomise(c0.finish(), c1.finish(), key, prg);
     c0.add_assign(&encode(mask, budget.plaintext, level));
     c0.add_assign(&sample::flood(prg, budget.flood_bits(), level.primes()));

@@ -94,14 +94,8 @@ fn reaches_the_twins_optimum_and_opens_what_is_listed() {
         println!("rows {rows}: objective gap {gap:.1e}, worst coefficient {worst:.3} standard errors");
         assert!(gap.abs() < 1e-5 && worst < 0.1);
         let item = |item, learned, told| opening::Opened { item, learned, told };
-        assert_eq!(
-            opened,
-            [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, owner + 1, partner)]
-        );
-        assert_eq!(
-            partners_opened,
-            [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, partner, owner + 1)]
-        );
+        assert_eq!(opened, [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, owner + 1, partner)]);
+        assert_eq!(partners_opened, [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, partner, owner + 1)]);
     }
 }
 

@@ -32,9 +32,9 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         assert!(b.1.bytes_sent > cost.encryptor_bytes && a.1.bytes_sent > cost.holder_bytes);
         for (f, series) in series.iter().enumerate() {
             let mut mean = 0.0;
-            for i in 0..rows {
+            for (i, value) in value.iter().enumerate() {
                 let got = ring50::to_real(ring50::add(a.0[f][i], b.0[f][i]), RESULT_BITS);
-                let theta = TAU * value[i] as f64 / period;
+                let theta = TAU * *value as f64 / period;
                 let exact = series.harmonics.iter().enumerate().fold(series.constant, |sum, (k, (a, b))| {
                     let (sin, cos) = ((k + 1) as f64 * theta).sin_cos();
                     sum + a * cos + b * sin
@@ -52,7 +52,7 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
 fn refuses_series_that_do_not_match_the_plan() {
     let plan = GatePlan { rows: 2, functions: 1, harmonics: 3, bits: 10, frequency: 1000 };
     let short = Series { constant: 0.0, harmonics: vec![(0.0, 0.0)] };
-    let (error, _, ..) = run_pair(
+    let (error, ..) = run_pair(
         |channel| {
             let mut engine = Engine::setup(channel, Role::First).unwrap();
             evaluate(&mut engine, channel, &plan, &[1, 2], &[short]).unwrap_err()

@@ -15,7 +15,8 @@ fn random(count: usize, bits: u32) -> Vec<i64> {
 
 #[test]
 fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
-    for (rows, inner, columns, entry_bits) in [(1, 1, 1, 49), (300, 7, 1, 15), (9, 20_000, 1, 14), (6, 500, 5, 14), (1, 43, 43, 49), (60, 130, 3, 22)]
+    for (rows, inner, columns, entry_bits) in
+        [(1, 1, 1, 49), (300, 7, 1, 15), (9, 20_000, 1, 14), (6, 500, 5, 14), (1, 43, 43, 49), (60, 130, 3, 22)]
     {
         let plan = Plan::new(Shape { rows, inner, columns, entry_bits }, false).unwrap();
         let (a, b) = (random(rows * inner, entry_bits), random(inner * columns, 48));
@@ -71,9 +72,8 @@ fn shared_symmetric_matrix_times_shared_vector() {
     let reply = SharedMatrix::plan(d).unwrap().reply_bytes() as u64;
     assert_eq!((a.2.bytes_sent, a.2.rounds), (2 * reply, 2));
     for i in 0..d {
-        let exact = (0..d).fold(0u64, |sum, j| {
-            sum.wrapping_add(h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[j].wrapping_add(v2[j])))
-        });
+        let exact =
+            (0..d).fold(0u64, |sum, j| sum.wrapping_add(h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[j].wrapping_add(v2[j]))));
         for (x, y) in [(&a.0, &b.0), (&a.1, &b.1)] {
             let off = to_signed(x[i].wrapping_add(y[i]).wrapping_sub(exact) & MASK);
             assert!(off.abs() <= 2, "entry {i} is off by {off}");

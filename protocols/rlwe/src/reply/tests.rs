@@ -50,8 +50,7 @@ fn fresh_ciphertexts_decrypt_exactly() {
 fn masked_shares_add_up_to_the_product_within_one_unit() {
     let mut w = world(5);
     let plaintext = Plaintext::PowerOfTwo(50);
-    let budget =
-        NoiseBudget { operation: "test", plaintext, products: 2, support: N, coefficient_bits: 14, flooding: None };
+    let budget = NoiseBudget { operation: "test", plaintext, products: 2, support: N, coefficient_bits: 14, flooding: None };
     let level = budget.level(Level::REPLY).unwrap();
     let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
     let mut expected = vec![0u64; 3];
