@@ -1,5 +1,5 @@
 //! The same case on plaintext and secure: matched rows of two files, trained over a memory pair, judged by the twin.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use colift::contract::{Disclosure, RateBucket};
 use colift::data::{IdKind, Side, Split, Table, TableSpec, read_table};
