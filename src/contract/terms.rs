@@ -238,9 +238,9 @@ fn check_logistic(terms: &LogisticTerms) -> Result<(), Failure> {
         }
     }
     if let Some([low, high]) = terms.logit_range
-        && !(low <= -1.0 && high >= 1.0 && high - low <= 240.0)
+        && !(low <= -1.0 && high >= 1.0 && high - low <= 160.0)
     {
-        let allowed = "a lower end of at most -1 and an upper end of at least 1, at most 240 apart";
+        let allowed = "a lower end of at most -1 and an upper end of at least 1, at most 160 apart";
         return Err(out_of_range("logit_range", &format!("[{low}, {high}]"), allowed));
     }
     Ok(())

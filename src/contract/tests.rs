@@ -289,7 +289,7 @@ fn wrong_files_are_refused_with_exact_words() {
         (with("l2 = 0.001", "l2 = nan"), 206, "l2 is NaN", ""),
         (with("clip = 5.0", "clip = inf"), 206, "clip is inf, allowed is 1 to 20", ""),
         (with("# logit_range = [-12.0, 8.0]", "logit_range = [8, -12]"), 206, "logit_range is [8, -12]", "[shared] logit_range"),
-        (with("# logit_range = [-12.0, 8.0]", "logit_range = [-200, 200]"), 206, "logit_range is [-200, 200]", "240"),
+        (with("# logit_range = [-12.0, 8.0]", "logit_range = [-200, 200]"), 206, "logit_range is [-200, 200]", "160"),
         (with("\"5-20%\"", "\"5 to 20\""), 206, "expected_rate is `5 to 20`, it is written as two percentages", "one of 0.001-0.01%"),
         (with("\"5-20%\"", "\"20-5%\""), 206, "expected_rate is `20-5%`, its ends", ""),
         (with("\"5-20%\"", "\"0-5%\""), 206, "expected_rate is `0-5%`", ""),

@@ -8,6 +8,9 @@ const TERMS: Kind = Kind { code: 0x0120, name: "shared part of the job" };
 const COLUMNS: Kind = Kind { code: 0x0121, name: "number of columns" };
 const FINISHED: Kind = Kind { code: 0x0122, name: "end of the run" };
 
+/// Bytes of the column count.
+const COLUMNS_BYTES: usize = 4;
+
 /// Most columns of one side.
 const MOST_COLUMNS: usize = 10_000;
 
@@ -30,13 +33,18 @@ pub fn columns(channel: &mut dyn Channel, own: usize) -> Result<usize, Failure> 
     if own > MOST_COLUMNS {
         return Err(Failure::new(Exit::Cap, 561, format!("{own} columns, at most {MOST_COLUMNS} are trained")));
     }
-    channel.send(COLUMNS, &(own as u32).to_le_bytes())?;
-    let message = channel.receive(COLUMNS, 4)?;
-    let mut bytes = [0u8; 4];
-    bytes.copy_from_slice(&message);
-    match u32::from_le_bytes(bytes) as usize {
-        peer if peer <= MOST_COLUMNS => Ok(peer),
-        peer => Err(Failure::new(Exit::Protocol, 562, format!("the peer announced {peer} columns, at most {MOST_COLUMNS} are allowed"))),
+    // Control messages are bincode with fixed integers and a size limit; everything large has a codec of its own.
+    let codec = bincode::config::standard().with_fixed_int_encoding().with_limit::<COLUMNS_BYTES>();
+    let message = bincode::encode_to_vec(own as u32, codec)
+        .map_err(|error| Failure::new(Exit::Internal, 563, format!("the column count cannot be written: {error}")))?;
+    channel.send(COLUMNS, &message)?;
+    let message = channel.receive(COLUMNS, COLUMNS_BYTES)?;
+    match bincode::decode_from_slice::<u32, _>(&message, codec) {
+        Ok((peer, COLUMNS_BYTES)) if peer as usize <= MOST_COLUMNS => Ok(peer as usize),
+        Ok((peer, _)) => {
+            Err(Failure::new(Exit::Protocol, 562, format!("the peer announced {peer} columns, at most {MOST_COLUMNS} are allowed")))
+        }
+        Err(_) => Err(Failure::new(Exit::Protocol, 562, "the peer's column count is malformed")),
     }
 }
 

@@ -20,6 +20,10 @@ pub const HESSIAN_BITS: u32 = 16;
 pub const RIDGE_BITS: u32 = 24;
 /// Largest absolute value of a whitened column.
 pub const COLUMN_LIMIT: f64 = 64.0;
+/// Narrowest interval of the gate in logits.
+pub const NARROWEST_INTERVAL: f64 = 4.0;
+/// Widest interval of the gate in logits.
+pub const WIDEST_INTERVAL: f64 = 160.0;
 /// Rows of the last Hessian at most.
 const HESSIAN_ROWS: usize = 65_536;
 /// Below this many rows all steps run on all rows with a wide interval.
@@ -124,8 +128,8 @@ impl Schedule {
             None => 12,
             Some(_) => ((0.6 * width).ceil() as usize).clamp(12, 96),
         };
-        if !(4.0..=160.0).contains(&width) {
-            return Err(Failure::new(Exit::Usage, 642, format!("logit_range is {width} wide, the gate carries 4 to 160"))
+        if !(NARROWEST_INTERVAL..=WIDEST_INTERVAL).contains(&width) {
+            return Err(Failure::new(Exit::Usage, 642, format!("logit_range is {width} wide, the gate carries {NARROWEST_INTERVAL} to {WIDEST_INTERVAL}"))
                 .hint("choose an interval such as [-12.0, 8.0]"));
         }
         // Period 1.35 widths; an even frequency so that the end check can double the period exactly.

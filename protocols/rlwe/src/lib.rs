@@ -13,6 +13,7 @@
 
 mod encrypt;
 mod error;
+mod kernels;
 mod keys;
 mod modulus;
 mod ntt;

@@ -19,7 +19,9 @@ pub struct NttTable {
     backward: Vec<(u32, u32)>,
     /// N⁻¹ and its Shoup constant.
     scale: (u32, u32),
-    vectorised: bool,
+    /// Twiddles for the vector kernel, where the CPU has one.
+    #[cfg(target_arch = "x86_64")]
+    vectors: Option<[avx2::ShortStages; 2]>,
 }
 
 impl NttTable {
@@ -37,18 +39,26 @@ impl NttTable {
             (0..N).map(|i| with_shoup(power[i.reverse_bits() >> (usize::BITS as usize - LOG_N)])).collect::<Vec<_>>()
         };
         let n_inverse = modulus.inverse((N as u64 % u64::from(q)) as u32);
-        Self { modulus, forward: table(root), backward: table(inverse), scale: with_shoup(n_inverse), vectorised: vector_unit_present() }
+        let (forward, backward) = (table(root), table(inverse));
+        Self {
+            modulus,
+            scale: with_shoup(n_inverse),
+            #[cfg(target_arch = "x86_64")]
+            vectors: vector_unit_present().then(|| [avx2::ShortStages::new(&forward), avx2::ShortStages::new(&backward)]),
+            forward,
+            backward,
+        }
     }
 
     /// Coefficients (reduced, natural order) to values (reduced, bit-reversed order), in place.
     pub fn forward(&self, values: &mut [u32]) {
         debug_assert_eq!(values.len(), N);
         #[cfg(target_arch = "x86_64")]
-        if self.vectorised {
-            avx2::forward(self.modulus.value(), &self.forward, values);
+        if let Some([short, _]) = &self.vectors {
+            avx2::forward(self.modulus.value(), &self.forward, short, values);
             return;
         }
-        forward_stages(self.modulus, &self.forward, values, 1, N);
+        forward_stages(self.modulus, &self.forward, values);
         reduce_fully(self.modulus, values);
     }
 
@@ -56,11 +66,11 @@ impl NttTable {
     pub fn backward(&self, values: &mut [u32]) {
         debug_assert_eq!(values.len(), N);
         #[cfg(target_arch = "x86_64")]
-        if self.vectorised {
-            avx2::backward(self.modulus.value(), &self.backward, self.scale, values);
+        if let Some([_, short]) = &self.vectors {
+            avx2::backward(self.modulus.value(), &self.backward, short, self.scale, values);
             return;
         }
-        backward_stages(self.modulus, &self.backward, values, N, 1);
+        backward_stages(self.modulus, &self.backward, values);
         scale_fully(self.modulus, self.scale, values);
     }
 }
@@ -77,11 +87,11 @@ pub fn vector_unit_present() -> bool {
     }
 }
 
-/// Forward stages from `groups` = `first` up to, not including, `last`; values stay below 4q.
-fn forward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32], first: usize, last: usize) {
+/// The forward stages; values stay below 4q.
+fn forward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32]) {
     let two_q = 2 * modulus.value();
-    let (mut groups, mut half) = (first, N / first / 2);
-    while groups < last {
+    let (mut groups, mut half) = (1, N / 2);
+    while groups < N {
         for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
             let (w, w_shoup) = twiddles[groups + group];
             let (low, high) = chunk.split_at_mut(half);
@@ -97,11 +107,11 @@ fn forward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32],
     }
 }
 
-/// Backward stages from `groups` = `first` / 2 down to `last`; values stay below 2q.
-fn backward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32], first: usize, last: usize) {
+/// The backward stages; values stay below 2q.
+fn backward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32]) {
     let two_q = 2 * modulus.value();
-    let mut groups = first / 2;
-    while groups >= last {
+    let mut groups = N / 2;
+    while groups >= 1 {
         let half = N / groups / 2;
         for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
             let (w, w_shoup) = twiddles[groups + group];
@@ -159,7 +169,11 @@ mod tests {
     }
 
     fn portable(modulus: Modulus) -> NttTable {
-        NttTable { vectorised: false, ..NttTable::new(modulus) }
+        NttTable {
+            #[cfg(target_arch = "x86_64")]
+            vectors: None,
+            ..NttTable::new(modulus)
+        }
     }
 
     #[test]

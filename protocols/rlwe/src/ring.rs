@@ -1,5 +1,6 @@
 //! Polynomials of Z_q\[x\]/(x^N+1) in residue form, and the lazy accumulator behind every product.
 
+use crate::kernels;
 use crate::modulus::Modulus;
 use crate::ntt::NttTable;
 use crate::params::{Level, PRIMES};
@@ -71,8 +72,13 @@ impl Poly {
     #[must_use]
     pub fn from_signed(coefficients: &[i64], primes: usize) -> Self {
         let mut poly = Self::zero(primes);
+        let small = coefficients.iter().all(|x| x.unsigned_abs() < 1 << 30);
         for index in 0..primes {
             let modulus = Ring::shared().modulus(index);
+            if small {
+                kernels::reduce_small(poly.residues_mut(index), coefficients, modulus);
+                continue;
+            }
             for (residue, x) in poly.residues_mut(index).iter_mut().zip(coefficients) {
                 *residue = modulus.reduce_signed(*x);
             }
@@ -98,9 +104,7 @@ impl Poly {
     pub fn add_assign(&mut self, other: &Poly) {
         for index in 0..self.primes() {
             let modulus = Ring::shared().modulus(index);
-            for (a, b) in self.residues_mut(index).iter_mut().zip(other.residues(index)) {
-                *a = modulus.add(*a, *b);
-            }
+            kernels::add(self.residues_mut(index), other.residues(index), modulus.value());
         }
     }
 
@@ -108,9 +112,7 @@ impl Poly {
     pub fn sub_assign(&mut self, other: &Poly) {
         for index in 0..self.primes() {
             let modulus = Ring::shared().modulus(index);
-            for (a, b) in self.residues_mut(index).iter_mut().zip(other.residues(index)) {
-                *a = modulus.sub(*a, *b);
-            }
+            kernels::subtract(self.residues_mut(index), other.residues(index), modulus.value());
         }
     }
 
@@ -156,9 +158,7 @@ impl Accumulator {
         if self.pending == LAZY_TERMS {
             self.reduce();
         }
-        for ((sum, a), b) in self.sums.iter_mut().zip(&a.residues).zip(&b.residues) {
-            *sum += u64::from(*a) * u64::from(*b);
-        }
+        kernels::multiply_accumulate(&mut self.sums, &a.residues, &b.residues);
         self.pending += 1;
     }
 

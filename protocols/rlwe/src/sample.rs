@@ -1,5 +1,6 @@
 //! Samplers: uniform residues, ternary secrets, centred binomial errors, bounded flooding.
 
+use crate::kernels;
 use crate::params::ERROR_BOUND;
 use crate::ring::{N, Poly, Ring};
 use colift_primitives::rng::Prg;
@@ -44,16 +45,11 @@ pub fn ternary(prg: &mut Prg) -> Vec<i64> {
 
 /// Centred binomial errors of 21 coin pairs: variance 10.5, never beyond ±21.
 pub fn error(prg: &mut Prg) -> Vec<i64> {
-    const COINS: u64 = (1 << ERROR_BOUND) - 1;
-    let mut bytes = vec![0u8; 8 * N];
-    prg.fill(&mut bytes);
-    bytes
-        .chunks_exact(8)
-        .map(|word| {
-            let word = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-            i64::from((word & COINS).count_ones()) - i64::from((word >> ERROR_BOUND & COINS).count_ones())
-        })
-        .collect()
+    let mut words = vec![0u64; N];
+    prg.fill_u64(&mut words);
+    let mut errors = vec![0i64; N];
+    kernels::binomial(&mut errors, &words, ERROR_BOUND as u32);
+    errors
 }
 
 /// Uniform in [−2^bits, 2^bits) modulo each prime, in coefficient form; `bits` ≤ 126.
