@@ -128,7 +128,7 @@ mod tests {
                 for i in 0..1000 {
                     let u = period * (f64::from(i) / 1000.0 - 0.5);
                     let y = value(&fitted.series, u, period);
-                    assert!((-0.05..top + 0.05).contains(&y), "{y} at {u}");
+                    assert!((-0.1..top + 0.1).contains(&y), "{y} at {u}");
                     if u.abs() < (high - low) / 2.0 {
                         assert!((y - function(u + (low + high) / 2.0)).abs() < 1.1 * limit);
                     }

@@ -19,9 +19,9 @@
 
 use crate::engine::{Cost, Engine};
 use crate::error::AlgebraError;
-use crate::lift::{Batch, lift};
+use crate::lift::{self, Batch, lift};
 use crate::ring50;
-use colift_channel::{Channel, HEADER_BYTES, Kind};
+use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
 use colift_correlation::Role;
 use colift_primitives::rng::Prg;
 use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, SlotEncoder, encrypt, receive_ciphertext, reply};
@@ -55,7 +55,7 @@ pub struct GatePlan {
     pub functions: usize,
     /// Harmonics K of every series.
     pub harmonics: usize,
-    /// Fraction bits of the rounded sines and cosines, 10 or 12.
+    /// Fraction bits of the rounded sines and cosines, 10 or 13.
     pub bits: u32,
     /// The integer c: the period in z is 2^50 / c units.
     pub frequency: u64,
@@ -108,6 +108,27 @@ impl GatePlan {
             holder_bytes: (self.blocks().count() * self.functions * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
         })
     }
+}
+
+/// Notes the messages of [`evaluate`].
+///
+/// # Errors
+/// As [`GatePlan::level`].
+pub fn declare(meter: &mut Meter, role: Role, plan: &GatePlan) -> Result<(), AlgebraError> {
+    let upload = Ciphertext::upload_bytes(plan.level()?);
+    let uploads = |rows: usize| (0..plan.uploads(rows)).map(|_| upload);
+    let replies = || (0..plan.functions).map(|_| reply::flooded_bytes());
+    if role == Role::First {
+        for rows in plan.blocks() {
+            uploads(rows).for_each(|length| meter.received(length));
+            replies().for_each(|length| meter.sent(length));
+        }
+    } else {
+        plan.blocks().flat_map(uploads).for_each(|length| meter.sent(length));
+        plan.blocks().flat_map(|_| replies()).for_each(|length| meter.received(length));
+    }
+    lift::declare(meter, role, plan.functions * plan.rows);
+    Ok(())
 }
 
 /// Fraction of a turn that harmonic k makes of a share, exact modulo 2^50.

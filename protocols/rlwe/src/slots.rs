@@ -7,8 +7,8 @@ use crate::ring::N;
 
 /// Plaintext prime for products of two values of 10 fraction bits.
 pub(crate) const PRIME_10_BITS: u32 = 8_273_921;
-/// Plaintext prime for products of two values of 12 fraction bits.
-pub(crate) const PRIME_12_BITS: u32 = 133_857_281;
+/// Plaintext prime for products of two values of 13 fraction bits.
+pub(crate) const PRIME_13_BITS: u32 = 536_690_689;
 
 /// Moves between slots and coefficients modulo the prime t.
 #[derive(Debug)]
@@ -17,10 +17,10 @@ pub struct SlotEncoder {
 }
 
 impl SlotEncoder {
-    /// The encoder for values whose products have 2·`bits` fraction bits; `bits` is 10 or 12.
+    /// The encoder for values whose products have 2·`bits` fraction bits; `bits` is 10 or 13.
     #[must_use]
     pub fn for_fraction_bits(bits: u32) -> Self {
-        Self { table: NttTable::new(Modulus::new(if bits <= 10 { PRIME_10_BITS } else { PRIME_12_BITS })) }
+        Self { table: NttTable::new(Modulus::new(if bits <= 10 { PRIME_10_BITS } else { PRIME_13_BITS })) }
     }
 
     /// The plaintext modulus t.

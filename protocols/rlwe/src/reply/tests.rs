@@ -79,7 +79,7 @@ fn masked_shares_add_up_to_the_product_within_one_unit() {
 
 #[test]
 fn flooded_slots_are_exact_at_the_worst_case() {
-    for bits in [10, 12] {
+    for bits in [10, 13] {
         let encoder = SlotEncoder::for_fraction_bits(bits);
         let t = i64::from(encoder.prime());
         let mut w = world(bits as u8);
