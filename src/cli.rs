@@ -12,6 +12,7 @@ use crate::rehearse;
 use clap::{CommandFactory, FromArgMatches};
 use colift_channel::StopFlag;
 use flags::{Command, Flags};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -22,7 +23,8 @@ pub fn main(side: Side) -> ExitCode {
     match parse(side).and_then(|flags| dispatch(side, flags, &stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // In one piece: in a rehearsal both programs share stderr.
+            let _ = std::io::stderr().write_all(format!("{failure}\n").as_bytes());
             ExitCode::from(failure.exit as u8)
         }
     }

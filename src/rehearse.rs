@@ -163,7 +163,7 @@ fn shared_job(
         test_share: flags.test_share,
         l2: flags.l2,
         clip: flags.clip,
-        logit_range: flags.logit_range.as_ref().and_then(|range| Some([*range.first()?, *range.get(1)?])),
+        logit_range: flags.logit_range.map(|(low, high)| [low, high]),
         ..LogisticTerms::new(flags.label.clone(), bucket)
     };
     SharedJob::new(SharedTerms {

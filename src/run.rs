@@ -20,6 +20,7 @@ use crate::error::{Exit, Failure};
 use crate::progress::Progress;
 use crate::report::Opened;
 use crate::resources::StageClock;
+use crate::training::cost::declare_training;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
 use crate::training::recipe::Recipe;
@@ -217,6 +218,14 @@ fn train_jointly(
     if let Some(labels) = &labels {
         owner::check_labels(labels, terms, &mut notes)?;
     }
+    // The start-up check: every plan of the whole training, its worst-case noise included, before anything is encrypted.
+    let (owner_cost, partner_cost) = declare_training(&schedule)?;
+    tracing::info!(
+        rounds = owner_cost.counters().rounds,
+        owner_bytes = owner_cost.counters().bytes_sent,
+        partner_bytes = partner_cost.counters().bytes_sent,
+        "training planned"
+    );
     let mut engine = Engine::setup(channel, role)?;
     let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
     let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;

@@ -3,6 +3,7 @@
 //! [`recipe`] → [`features`] are local; [`schedule`] is a public function of sizes; [`secure`] runs the protocol; only
 //! [`opening`] reveals. Training sees rows, never ids, never a socket.
 
+pub mod cost;
 pub mod features;
 mod hessian;
 pub mod linear;

@@ -132,8 +132,8 @@ pub struct RehearseFlags {
     #[arg(long, default_value = "opaque")]
     pub id_kind: String,
     /// The gate's interval around the base logit, such as -12,8
-    #[arg(long, value_delimiter = ',', num_args = 2, allow_hyphen_values = true)]
-    pub logit_range: Option<Vec<f64>>,
+    #[arg(long, value_parser = range, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    pub logit_range: Option<(f64, f64)>,
     /// Fewest common users
     #[arg(long, default_value_t = 100)]
     pub min_overlap: u64,
@@ -143,4 +143,11 @@ pub struct RehearseFlags {
     /// Print the report as one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Two numbers with a comma in between.
+fn range(text: &str) -> Result<(f64, f64), String> {
+    let number = |end: &str| end.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let ends = text.split_once(',').and_then(|(low, high)| Some((number(low)?, number(high)?)));
+    ends.ok_or_else(|| "two numbers with a comma in between are needed, such as -12,8".to_owned())
 }

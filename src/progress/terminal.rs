@@ -178,7 +178,14 @@ impl State {
                 let message = wait.map_or(stage.name.to_owned(), |wait| format!("{}, {wait}", stage.name));
                 self.face.update(done, message);
             }
-            (Face::Bars { .. }, None, _) | (Face::Lines(_), None, None) => {}
+            (Face::Bars { open, .. }, None, Some(wait)) => {
+                if open.is_none() {
+                    self.face.open(self.side, "", 0);
+                }
+                self.face.update(0, wait);
+            }
+            (Face::Bars { .. }, None, None) => self.face.close(),
+            (Face::Lines(_), None, None) => {}
             (Face::Lines(_), _, Some(wait)) => self.say(&wait),
             (Face::Lines(_), Some(Stage { name, total, began }), None) => {
                 let steps = if *total > 0 { format!("step {} of {}, ", grouped(done), grouped(*total)) } else { String::new() };
@@ -212,6 +219,7 @@ pub(super) enum Face {
 
 impl Face {
     fn open(&mut self, side: Side, name: &'static str, total: u64) {
+        self.close();
         if let Self::Bars { open, target, .. } = self {
             let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target());
             let shape = if total > 0 { "{prefix}: [{bar:30}] {pos}/{len} {elapsed} {msg}" } else { "{prefix}: {spinner} {elapsed} {msg}" };

@@ -210,6 +210,9 @@ fn bars_show_position_wait_and_notes() {
         }
     };
     progress.note("before any bar");
+    progress.waiting("the link");
+    shows(" s for the partner: the link");
+    progress.arrived();
     progress.stage("training", 3, 9);
     shows("3/9");
     shows("owner: [");

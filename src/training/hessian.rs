@@ -17,6 +17,16 @@ const PAIR_BITS: u32 = 22;
 /// Bits of the largest coarse column entry.
 const ENTRY_BITS: u32 = 11;
 
+/// The plan of a block's own pairs of columns times the slopes.
+pub(crate) fn own_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
+    Plan::new(Shape { rows: width * (width + 1) / 2, inner: rows, columns: 1, entry_bits: PAIR_BITS }, false)
+}
+
+/// The plan of a block times the other block scaled by the slopes.
+pub(crate) fn cross_plan(rows: usize, width: usize, other: usize) -> Result<Plan, AlgebraError> {
+    Plan::new(Shape { rows: width, inner: rows, columns: other, entry_bits: ENTRY_BITS }, false)
+}
+
 /// This party's share of the Hessian, row-major in the common order, [`HESSIAN_BITS`] fraction bits.
 pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, AlgebraError> {
     let rows = slope.len();
@@ -24,12 +34,11 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, 
     let (own_width, peer_width) = (features.width(), party.peer_width);
     // Own blocks: every pair i ≤ j of own columns is one row of a matrix known in the clear.
     let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
-    let block = |width: usize| Plan::new(Shape { rows: width * (width + 1) / 2, inner: rows, columns: 1, entry_bits: PAIR_BITS }, false);
     let entry = |p: usize, row: usize| {
         let (i, j) = pairs[p];
         features.coarse(row, i) * features.coarse(row, j)
     };
-    let (ours, theirs) = party.both_ways(&block(own_width)?, &entry, &block(peer_width)?, &|row, _| slope[row])?;
+    let (ours, theirs) = party.both_ways(&own_plan(rows, own_width)?, &entry, &own_plan(rows, peer_width)?, &|row, _| slope[row])?;
     let own_block: Vec<u64> = pairs
         .par_iter()
         .zip(ours)
@@ -40,12 +49,9 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, 
         })
         .collect();
     // Cross block.
-    let cross = |rows_of: usize, columns_of: usize| {
-        Plan::new(Shape { rows: rows_of, inner: rows, columns: columns_of, entry_bits: ENTRY_BITS }, false)
-    };
     let scaled = |row: usize, j: usize| (features.coarse(row, j) as u64).wrapping_mul(slope[row]) & MASK;
-    let (held, sent) =
-        party.both_ways(&cross(own_width, peer_width)?, &|i, row| features.coarse(row, i), &cross(peer_width, own_width)?, &scaled)?;
+    let (holds, asks) = (cross_plan(rows, own_width, peer_width)?, cross_plan(rows, peer_width, own_width)?);
+    let (held, sent) = party.both_ways(&holds, &|i, row| features.coarse(row, i), &asks, &scaled)?;
     // held: own × peer; sent: peer × own.
     let cross_block: Vec<u64> =
         (0..own_width * peer_width).map(|k| ring50::add(held[k], sent[k % peer_width * own_width + k / peer_width])).collect();

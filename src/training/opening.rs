@@ -6,10 +6,10 @@
 use crate::contract::Disclosure;
 use crate::error::{Exit, Failure};
 use colift_algebra::ring50;
-use colift_channel::{Channel, Kind};
+use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::bits::{pack, unpack};
 
-/// Kinds of openings: 0x0580 to 0x058F, and nothing else in the workspace.
+/// Kinds of openings: here, and in `run::split` and `run::scores`, which send what is public to the contract in the clear.
 pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
 
 const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
@@ -82,6 +82,18 @@ pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) ->
         Some(bit @ (0 | 1)) => Ok((*bit == 1) != share),
         _ => Err(malformed()),
     }
+}
+
+/// Notes the messages of [`own_weights`] for a side with so many own weights.
+pub(crate) fn declare_own_weights(meter: &mut Meter, own: usize, peers: usize) {
+    meter.sent(ring50::packed_bytes(peers));
+    meter.received(ring50::packed_bytes(own));
+}
+
+/// Notes the messages of [`end_check`].
+pub(crate) fn declare_end_check(meter: &mut Meter) {
+    meter.sent(1);
+    meter.received(1);
 }
 
 fn malformed() -> Failure {

@@ -19,7 +19,7 @@ use crate::error::{Exit, Failure};
 use crate::training::features::Features;
 use crate::training::hessian::hessian;
 use crate::training::opening::{self, Ledger};
-use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS};
+use crate::training::schedule::{COLUMN_BITS, WIDEST_INTERVAL, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS};
 use crate::training::series;
 use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
@@ -46,6 +46,16 @@ pub struct OwnerInput<'a> {
 const FORWARD_BITS: u32 = 23;
 /// Bits that bound a column entry in a backward product.
 const COLUMN_ENTRY_BITS: u32 = 14;
+
+/// The plan of X·w and Q·w at once, for a block of this width: rows below the data carry the ridge matrix.
+pub(crate) fn forward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
+    Plan::new(Shape { rows: rows + width, inner: width, columns: 1, entry_bits: FORWARD_BITS }, false)
+}
+
+/// The plan of Xᵀ·r for a block of this width.
+pub(crate) fn backward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
+    Plan::new(Shape { rows: width, inner: rows, columns: 1, entry_bits: COLUMN_ENTRY_BITS }, false)
+}
 
 /// The state of one party.
 pub(crate) struct Party<'a> {
@@ -103,8 +113,7 @@ impl Party<'_> {
     /// Shares of the logits of the first `rows` rows (28 fraction bits) and of Q·w (44 fraction bits, common order).
     fn forward(&mut self, w: &[u64], rows: usize) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
         let (own_width, peer_width, features) = (self.features.width(), self.peer_width, self.features);
-        let plan = |width: usize| Plan::new(Shape { rows: rows + width, inner: width, columns: 1, entry_bits: FORWARD_BITS }, false);
-        let (held, sent) = (plan(own_width)?, plan(peer_width)?);
+        let (held, sent) = (forward_plan(rows, own_width)?, forward_plan(rows, peer_width)?);
         // Rows below the data carry the ridge matrix: Q·w comes with the same ciphertexts.
         let entry = |i: usize, j: usize| if i < rows { features.value(i, j) } else { features.ridge_fine(i - rows, j) };
         let (own_w, peer_w) = self.blocks(w);
@@ -122,8 +131,7 @@ impl Party<'_> {
     /// Shares of Xᵀr over the first `r.len()` rows (28 fraction bits, common order).
     fn backward(&mut self, r: &[u64]) -> Result<Vec<u64>, AlgebraError> {
         let (own_width, features, rows) = (self.features.width(), self.features, r.len());
-        let plan = |width: usize| Plan::new(Shape { rows: width, inner: rows, columns: 1, entry_bits: COLUMN_ENTRY_BITS }, false);
-        let (held, sent) = (plan(own_width)?, plan(self.peer_width)?);
+        let (held, sent) = (backward_plan(rows, own_width)?, backward_plan(rows, self.peer_width)?);
         let (ours, theirs) = self.both_ways(&held, &|i, j| features.value(j, i), &sent, &|j, _| r[j])?;
         let mut own = ours;
         for (i, r) in r.iter().enumerate() {
@@ -267,7 +275,11 @@ fn not_converged(schedule: &Schedule) -> Failure {
     let (low, high) = (schedule.interval.low, schedule.interval.high);
     Failure::new(Exit::NotConverged, 648, "the training did not converge, or logits left the agreed range; no model was opened")
         .at(format!("end check {}, logit_range [{low}, {high}] around the base logit", Disclosure::ConvergedAndInRange))
-        .hint(format!("set logit_range = [{:.1}, {:.1}] in both jobs, check expected_rate, or raise l2", 2.0 * low, 2.0 * high))
+        .hint(if 2.0 * (high - low) <= WIDEST_INTERVAL {
+            format!("set logit_range = [{:.1}, {:.1}] in both jobs, check expected_rate, or raise l2", 2.0 * low, 2.0 * high)
+        } else {
+            "check expected_rate, raise l2, or leave out columns that separate the labels".to_owned()
+        })
 }
 
 impl From<AlgebraError> for Failure {

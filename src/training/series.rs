@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn sigmoid_and_its_slope_are_close_and_bounded() {
         for (low, high, harmonics, period, limit) in
-            [(-14.2, 5.8, 12, 27.0, 2e-4), (-14.2, 5.8, 24, 54.0, 1e-4), (-60.0, 60.0, 48, 162.0, 2.1e-3)]
+            [(-14.2, 5.8, 12, 27.0, 2e-4), (-14.2, 5.8, 24, 54.0, 1e-4), (-60.0, 60.0, 72, 162.0, 2e-4)]
         {
             let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
             for (function, top) in [(&sigmoid as &dyn Fn(f64) -> f64, 1.0), (&slope, 0.25)] {

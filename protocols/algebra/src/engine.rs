@@ -1,8 +1,8 @@
 //! One party's keys and correlations for a run.
 
 use crate::error::AlgebraError;
-use colift_channel::{Channel, Kind};
-use colift_correlation::{OtPair, Role, coin};
+use colift_channel::{Channel, Kind, Meter};
+use colift_correlation::{OtPair, Role, coin, pair};
 use colift_primitives::hash::PartHash;
 use colift_primitives::rng::{Prg, Seed};
 use colift_rlwe::{CommonRandomness, PublicKey, SecretKey};
@@ -55,6 +55,14 @@ impl Engine {
         Ok(Self { role, secret, peer_key, own_uniform, peer_uniform, prg, ot })
     }
 
+    /// Notes the messages of [`Engine::setup`].
+    pub fn declare_setup(meter: &mut Meter, role: Role) {
+        coin::declare(meter, role);
+        meter.sent(PublicKey::bytes());
+        meter.received(PublicKey::bytes());
+        pair::declare_setup(meter);
+    }
+
     /// This party's role.
     #[must_use]
     pub fn role(&self) -> Role {
@@ -64,5 +72,29 @@ impl Engine {
     /// The party's oblivious transfers.
     pub fn transfers(&mut self) -> &mut OtPair {
         &mut self.ot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use colift_testkit::run_pair;
+
+    #[test]
+    fn a_setup_costs_what_is_declared_and_both_hold_each_others_keys() {
+        let run = |role| {
+            move |channel: &mut colift_channel::memory::MemoryChannel| {
+                let engine = Engine::setup(channel, role).unwrap();
+                (engine.role(), PublicKey::to_bytes(&engine.peer_key), channel.counters())
+            }
+        };
+        let (a, b, ..) = run_pair(run(Role::First), run(Role::Second));
+        assert_ne!(a.1, b.1);
+        for (role, _, measured) in [a, b] {
+            let mut meter = Meter::default();
+            Engine::declare_setup(&mut meter, role);
+            assert_eq!(measured, meter.counters(), "{role:?}");
+        }
     }
 }

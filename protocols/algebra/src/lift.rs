@@ -19,8 +19,8 @@
 use crate::engine::Engine;
 use crate::error::AlgebraError;
 use crate::ring50::{self, MASK};
-use colift_channel::Channel;
-use colift_correlation::Role;
+use colift_channel::{Channel, Meter};
+use colift_correlation::{Role, ot_extension};
 
 /// Elements that are lifted with the same factor.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,14 @@ pub fn lift(engine: &mut Engine, channel: &mut dyn Channel, batches: &[Batch<'_>
         *share = ring50::add(*share, product);
     }
     Ok(shares)
+}
+
+/// Notes the messages of [`lift`] on this many elements, all batches together.
+pub fn declare(meter: &mut Meter, role: Role, elements: usize) {
+    match role {
+        Role::First => ot_extension::declare_sender(meter, elements, ring50::BITS),
+        Role::Second => ot_extension::declare_receiver(meter, elements, ring50::BITS),
+    }
 }
 
 #[cfg(test)]

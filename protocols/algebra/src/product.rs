@@ -19,7 +19,7 @@
 use crate::engine::{Cost, Engine};
 use crate::error::AlgebraError;
 use crate::ring50;
-use colift_channel::{Channel, HEADER_BYTES, Kind};
+use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
 use colift_primitives::rng::Prg;
 use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
 use rayon::prelude::*;
@@ -117,10 +117,36 @@ impl Plan {
     /// Bytes of all replies, with headers.
     #[must_use]
     pub fn reply_bytes(&self) -> usize {
-        (0..self.row_tiles())
-            .flat_map(|i| (0..self.column_tiles()).map(move |k| (i, k)))
-            .map(|(i, k)| reply::masked_bytes(self.positions(i, k).len()) + HEADER_BYTES)
-            .sum()
+        self.replies().map(|length| length + HEADER_BYTES).sum()
+    }
+
+    /// Payload of every reply, in the order they are sent.
+    fn replies(&self) -> impl Iterator<Item = usize> {
+        let ((m, _, b), Shape { rows, columns, .. }) = (self.tile, self.shape);
+        let tiles = (0..self.row_tiles()).flat_map(move |i| (0..self.column_tiles()).map(move |k| (i, k)));
+        tiles.map(move |(i, k)| reply::masked_bytes(m.min(rows - i * m) * b.min(columns - k * b)))
+    }
+
+    /// Notes the encryptor's uploads, sent or received.
+    pub fn declare_uploads(&self, mut note: impl FnMut(usize)) {
+        (0..self.uploads()).for_each(|_| note(Ciphertext::upload_bytes(self.level)));
+    }
+
+    /// Notes the holder's replies, sent or received.
+    pub fn declare_replies(&self, note: impl FnMut(usize)) {
+        self.replies().for_each(note);
+    }
+
+    /// Notes the messages of a product of which this party is the holder: [`receive_upload`] and [`multiply`].
+    pub fn declare_held(&self, meter: &mut Meter) {
+        self.declare_uploads(|length| meter.received(length));
+        self.declare_replies(|length| meter.sent(length));
+    }
+
+    /// Notes the messages of a product of which this party is the encryptor: [`upload`] and [`receive_product`].
+    pub fn declare_asked(&self, meter: &mut Meter) {
+        self.declare_uploads(|length| meter.sent(length));
+        self.declare_replies(|length| meter.received(length));
     }
 
     /// Bytes the encryptor sends (`upload`) and the holder sends (`reply`).

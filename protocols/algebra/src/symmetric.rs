@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::AlgebraError;
 use crate::product::{Plan, Shape, Uploaded, multiply, receive_product, receive_upload, upload};
 use crate::ring50;
-use colift_channel::Channel;
+use colift_channel::{Channel, Meter};
 
 /// A shared symmetric matrix whose shares lie encrypted at the other party.
 pub struct SharedMatrix {
@@ -41,6 +41,28 @@ impl SharedMatrix {
         upload(engine, channel, &plan, &|j, k| own[j * size + k])?;
         let peer = receive_upload(engine, channel, &plan)?;
         Ok(Self { size, own, peer, plan })
+    }
+
+    /// Notes the messages of [`SharedMatrix::exchange`], the same for both parties.
+    ///
+    /// # Errors
+    /// As [`SharedMatrix::plan`].
+    pub fn declare_exchange(meter: &mut Meter, size: usize) -> Result<(), AlgebraError> {
+        let plan = Self::plan(size)?;
+        plan.declare_uploads(|length| meter.sent(length));
+        plan.declare_uploads(|length| meter.received(length));
+        Ok(())
+    }
+
+    /// Notes the messages of [`SharedMatrix::times`], the same for both parties.
+    ///
+    /// # Errors
+    /// As [`SharedMatrix::plan`].
+    pub fn declare_times(meter: &mut Meter, size: usize) -> Result<(), AlgebraError> {
+        let plan = Self::plan(size)?;
+        plan.declare_replies(|length| meter.sent(length));
+        plan.declare_replies(|length| meter.received(length));
+        Ok(())
     }
 
     /// This party's share of H·v, given its share of v.

@@ -10,7 +10,7 @@
 //! secret random order and tags sorted, so that neither file's order shows. False matches: ≤ 2^-40 a run.
 //!
 //! **Cost** payload each way, with n own and m peer ids, L = ⌈(40 + ⌈log₂ nm⌉)/8⌉, k common:
-//! 41 + 32·n + L·m + 8 + 4·k bytes. Frames of at most 2^16 items; a wait for each frame of the peer's
+//! 41 + 32·n + L·m + 8 + 4·k bytes. Frames of at most 2^14 items; a wait for each frame of the peer's
 //! points and at most 4 more.
 //!
 //! **Messages** parameters' digest, role and size · a·H(x) in frames, both sides in lock-step · tags of ab·H(y), ascending ·
@@ -54,7 +54,7 @@ const OVERLAP: Kind = Kind { code: 0x0204, name: "matching: overlap" };
 const POSITIONS: Kind = Kind { code: 0x0205, name: "matching: matched positions" };
 
 /// Most items of one frame.
-pub const FRAME_ITEMS: usize = 1 << 16;
+pub const FRAME_ITEMS: usize = 1 << 14;
 /// Points between two reports of progress.
 const STEP: usize = 1 << 12;
 const OPENING_BYTES: usize = 32 + 1 + 8;

@@ -6,7 +6,7 @@ use colift_testkit::run_pair;
 
 #[test]
 fn evaluates_the_series_without_bias_and_with_declared_bytes() {
-    for (rows, bits, harmonics) in [(9_000, 10, 5), (300, 12, 9)] {
+    for (rows, bits, harmonics) in [(9_000, 10, 5), (300, 13, 9), (5, 10, 3)] {
         let plan = GatePlan { rows, functions: 2, harmonics, bits, frequency: 155_344 };
         let period = (ring50::MASK as f64 + 1.0) / plan.frequency as f64;
         let series: Vec<Series> = (0..2)
@@ -22,14 +22,24 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         let run = |role: Role, z: Vec<u64>, series: Vec<Series>| {
             move |channel: &mut colift_channel::memory::MemoryChannel| {
                 let mut engine = Engine::setup(channel, role).unwrap();
-                let start = channel.counters();
                 let shares = evaluate(&mut engine, channel, &plan, &z, &series).unwrap();
-                (shares, channel.counters().since(start))
+                (shares, channel.counters())
             }
         };
         let (a, b, ..) = run_pair(run(Role::First, mask, series.clone()), run(Role::Second, other, Vec::new()));
+        let (mut owner, mut partner, mut lifted) = (Meter::default(), Meter::default(), Meter::default());
+        Engine::declare_setup(&mut owner, Role::First);
+        Engine::declare_setup(&mut partner, Role::Second);
+        let before = (owner.counters(), partner.counters());
+        declare(&mut owner, Role::First, &plan).unwrap();
+        declare(&mut partner, Role::Second, &plan).unwrap();
+        assert_eq!((a.1, b.1), (owner.counters(), partner.counters()));
+        // The closed form counts the same without the lift.
+        lift::declare(&mut lifted, Role::First, 2 * rows);
+        let (owner, partner) = (owner.counters().since(before.0), partner.counters().since(before.1));
         let cost = plan.cost().unwrap();
-        assert!(b.1.bytes_sent > cost.encryptor_bytes && a.1.bytes_sent > cost.holder_bytes);
+        assert_eq!(owner.bytes_sent - lifted.counters().bytes_sent, cost.holder_bytes);
+        assert_eq!(partner.bytes_sent - lifted.counters().bytes_received, cost.encryptor_bytes);
         for (f, series) in series.iter().enumerate() {
             let mut mean = 0.0;
             for (i, value) in value.iter().enumerate() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use colift_channel::{Channel, Meter};
 use colift_primitives::rng::Prg;
 use colift_testkit::run_pair;
 
@@ -25,10 +26,17 @@ fn lifts_from_a_prime_and_from_the_ring_within_two_units() {
             let mut engine = Engine::setup(channel, role).unwrap();
             let batches: Vec<Batch<'_>> =
                 shares.iter().zip(cases).map(|(shares, (modulus, factor))| Batch { shares, modulus, factor }).collect();
-            lift(&mut engine, channel, &batches).unwrap()
+            (lift(&mut engine, channel, &batches).unwrap(), channel.counters())
         }
     };
     let (a, b, ..) = run_pair(run(Role::First, ours), run(Role::Second, theirs));
+    for (role, measured) in [(Role::First, a.1), (Role::Second, b.1)] {
+        let mut meter = Meter::default();
+        Engine::declare_setup(&mut meter, role);
+        declare(&mut meter, role, values.iter().map(Vec::len).sum());
+        assert_eq!(measured, meter.counters(), "{role:?}");
+    }
+    let (a, b) = (a.0, b.0);
     for (index, (_, factor)) in cases.iter().enumerate() {
         for (i, v) in values[index].iter().enumerate() {
             let got = ring50::to_signed(ring50::add(a[index][i], b[index][i]));

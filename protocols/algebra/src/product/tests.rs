@@ -26,17 +26,23 @@ fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
                 let start = channel.counters();
                 let uploaded = receive_upload(&mut engine, channel, &plan).unwrap();
                 let share = multiply(&mut engine, channel, &plan, &uploaded, &|i, j| a[i * inner + j]).unwrap();
-                (share, channel.counters().since(start))
+                (share, channel.counters().since(start), channel.counters())
             },
             |channel| {
                 let mut engine = Engine::setup(channel, Role::Second).unwrap();
                 let start = channel.counters();
                 upload(&mut engine, channel, &plan, &|j, k| (b[j * columns + k] as u64) & MASK).unwrap();
                 let share = receive_product(&engine, channel, &plan).unwrap();
-                (share, channel.counters().since(start))
+                (share, channel.counters().since(start), channel.counters())
             },
         );
         assert!(holder.bytes_sent > 0 && encryptor.bytes_sent > 0);
+        let (mut holds, mut asks) = (Meter::default(), Meter::default());
+        Engine::declare_setup(&mut holds, Role::First);
+        Engine::declare_setup(&mut asks, Role::Second);
+        plan.declare_held(&mut holds);
+        plan.declare_asked(&mut asks);
+        assert_eq!((held.2, asked.2), (holds.counters(), asks.counters()));
         assert_eq!(Cost { encryptor_bytes: asked.1.bytes_sent, holder_bytes: held.1.bytes_sent }, plan.cost());
         // The holder was already receiving when its reading began: its wait for the uploads continues that round.
         assert_eq!((held.1.rounds, asked.1.rounds), (0, 1));
@@ -61,16 +67,23 @@ fn shared_symmetric_matrix_times_shared_vector() {
         move |channel: &mut colift_channel::memory::MemoryChannel| {
             let mut engine = Engine::setup(channel, role).unwrap();
             let matrix = SharedMatrix::exchange(&mut engine, channel, h, d).unwrap();
-            let start = channel.counters();
             let first = matrix.times(&mut engine, channel, &v).unwrap();
             let second = matrix.times(&mut engine, channel, &v).unwrap();
-            (first, second, channel.counters().since(start))
+            (first, second, channel.counters())
         }
     };
     let (h1, h2, v1, v2) = (symmetric(&h1), symmetric(&h2), as_ring(&v1), as_ring(&v2));
     let (a, b, ..) = run_pair(role(Role::First, h1.clone(), v1.clone()), role(Role::Second, h2.clone(), v2.clone()));
-    let reply = SharedMatrix::plan(d).unwrap().reply_bytes() as u64;
-    assert_eq!((a.2.bytes_sent, a.2.rounds), (2 * reply, 2));
+    for (role, measured) in [(Role::First, a.2), (Role::Second, b.2)] {
+        let mut meter = Meter::default();
+        Engine::declare_setup(&mut meter, role);
+        SharedMatrix::declare_exchange(&mut meter, d).unwrap();
+        let before = meter.counters().rounds;
+        SharedMatrix::declare_times(&mut meter, d).unwrap();
+        SharedMatrix::declare_times(&mut meter, d).unwrap();
+        assert_eq!(measured, meter.counters(), "{role:?}");
+        assert_eq!(measured.rounds - before, 2);
+    }
     for i in 0..d {
         let exact =
             (0..d).fold(0u64, |sum, j| sum.wrapping_add(h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[j].wrapping_add(v2[j]))));

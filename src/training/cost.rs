@@ -1,0 +1,117 @@
+//! What a whole training costs on the link, declared before it runs: every message of the setup and of the training, in order.
+//!
+//! A function of the public [`Schedule`] alone, built from the declared costs of the protocols, so that a difference between
+//! this and a measured run is a bug in one of them. The same steps as [`crate::training::secure`], without the data.
+
+use crate::error::Failure;
+use crate::training::hessian::{cross_plan, own_plan};
+use crate::training::opening;
+use crate::training::schedule::Schedule;
+use crate::training::secure::{backward_plan, forward_plan};
+use colift_algebra::gate::{self, GatePlan};
+use colift_algebra::product::Plan;
+use colift_algebra::symmetric::SharedMatrix;
+use colift_algebra::{AlgebraError, Engine, lift, ring50};
+use colift_channel::Meter;
+use colift_correlation::{Role, compare, pair};
+
+/// Both ends of the link.
+struct Ends {
+    owner: Meter,
+    partner: Meter,
+    /// Weights of the owner, the intercept included, and of the partner.
+    widths: (usize, usize),
+}
+
+impl Ends {
+    fn size(&self) -> usize {
+        self.widths.0 + self.widths.1
+    }
+
+    /// A step in which the roles differ.
+    fn each(&mut self, note: impl Fn(&mut Meter, Role)) {
+        note(&mut self.owner, Role::First);
+        note(&mut self.partner, Role::Second);
+    }
+
+    fn lift(&mut self, elements: usize) {
+        self.each(|meter, role| lift::declare(meter, role, elements));
+    }
+
+    /// One product in each direction; the plans by holder.
+    fn both_ways(&mut self, owner: &Plan, partner: &Plan) {
+        self.each(|meter, role| {
+            let (held, asked) = if role == Role::First { (owner, partner) } else { (partner, owner) };
+            asked.declare_uploads(|length| meter.sent(length));
+            held.declare_uploads(|length| meter.received(length));
+            held.declare_replies(|length| meter.sent(length));
+            asked.declare_replies(|length| meter.received(length));
+        });
+    }
+
+    fn gradient(&mut self, plan: &GatePlan) -> Result<(), AlgebraError> {
+        let (owner, partner) = self.widths;
+        self.both_ways(&forward_plan(plan.rows, owner)?, &forward_plan(plan.rows, partner)?);
+        gate::declare(&mut self.owner, Role::First, plan)?;
+        gate::declare(&mut self.partner, Role::Second, plan)?;
+        self.both_ways(&backward_plan(plan.rows, owner)?, &backward_plan(plan.rows, partner)?);
+        let size = self.size();
+        self.lift(2 * size);
+        Ok(())
+    }
+
+    fn hessian(&mut self, rows: usize) -> Result<(), AlgebraError> {
+        let (owner, partner) = self.widths;
+        self.both_ways(&own_plan(rows, owner)?, &own_plan(rows, partner)?);
+        self.both_ways(&cross_plan(rows, owner, partner)?, &cross_plan(rows, partner, owner)?);
+        let pairs = |width: usize| width * (width + 1) / 2;
+        self.lift(pairs(owner) + pairs(partner) + owner * partner);
+        let size = self.size();
+        SharedMatrix::declare_exchange(&mut self.owner, size)?;
+        SharedMatrix::declare_exchange(&mut self.partner, size)
+    }
+
+    fn solve(&mut self, iterations: usize) -> Result<(), AlgebraError> {
+        let size = self.size();
+        self.lift(size);
+        for _ in 1..iterations {
+            SharedMatrix::declare_times(&mut self.owner, size)?;
+            SharedMatrix::declare_times(&mut self.partner, size)?;
+            self.lift(2 * size);
+        }
+        Ok(())
+    }
+}
+
+/// Notes every message of [`Engine::setup`] and [`crate::training::secure::train`] up to the opening of the own weights, for
+/// the owner and for the partner.
+///
+/// # Errors
+/// Exit 1: the schedule asks for parameters that no plan carries.
+pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> {
+    let widths = (schedule.sizes.owner_columns + 1, schedule.sizes.partner_columns);
+    let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths };
+    let size = ends.size();
+    ends.each(Engine::declare_setup);
+    for step in &schedule.steps {
+        ends.gradient(&schedule.gate(step.rows, if step.fresh_hessian { 2 } else { 1 }))?;
+        if step.fresh_hessian {
+            ends.hessian(step.rows)?;
+        }
+        ends.solve(schedule.solver.iterations)?;
+        ends.lift(size);
+    }
+    // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
+    ends.gradient(&schedule.check_gate())?;
+    ends.solve(schedule.solver.iterations)?;
+    ends.each(|meter, role| {
+        compare::declare_all_within(meter, role, size, ring50::BITS);
+        compare::declare_all_within(meter, role, size, ring50::BITS);
+        pair::declare_and(meter, 1);
+        opening::declare_end_check(meter);
+    });
+    ends.lift(size);
+    opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
+    opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
+    Ok((ends.owner, ends.partner))
+}

@@ -1,0 +1,11 @@
+//! The two real programs as processes: whole runs, refusals, ends at every phase, faults of the link, what is written and what is not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod endings;
+mod link;
+mod path;
+mod proxy;
+mod refusals;
+mod rehearsal;
+mod surface;
+mod world;

@@ -1,0 +1,233 @@
+//! `rehearse` and `demo`: both programs started by the owner's, the result against frozen and published plaintext answers.
+
+use crate::world::{Ended, HANG, Program, alone, names, program, synthetic, together};
+use colift::data::Side;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A finished rehearsal.
+struct Rehearsed {
+    folder: TempDir,
+    ended: Ended,
+    report: Value,
+}
+
+/// A rehearsal of two files with results in `results`.
+pub fn command(folder: &Path, owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(program(Side::Owner));
+    command.current_dir(folder).env("COLIFT_HOME", folder.join("no-home")).env_remove("COLIFT_LOG");
+    command.arg("rehearse").arg("--owner").arg(owner).arg("--partner").arg(partner);
+    command.args(["--id", "id", "--label", label, "--split", "split", "--l2", "0.001", "--out", "results", "--json"]).args(more);
+    command
+}
+
+fn rehearse(owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Rehearsed {
+    let folder = TempDir::new().unwrap();
+    let ended = Program::start(Side::Owner, command(folder.path(), owner, partner, label, more)).ended(HANG);
+    assert_eq!(ended.fine().out.lines().count(), 1, "--json prints one line");
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    let written = std::fs::read_to_string(folder.path().join("results/report.json")).unwrap();
+    assert_eq!(written.trim_end(), ended.out.trim_end(), "what is printed is what is written");
+    // What each company would have; no keys and no job files.
+    assert_eq!(names(&folder.path().join("results")), ["owner", "partner", "report.html", "report.json", "report.txt"]);
+    assert_eq!(names(folder.path()), ["results"], "nothing else was written");
+    assert_eq!(ended.err.lines().last(), Some("results: results"));
+    Rehearsed { folder, ended, report }
+}
+
+fn number(value: &Value, path: &str) -> f64 {
+    value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {path}"))
+}
+
+fn near(name: &str, value: f64, wanted: f64, within: f64) {
+    assert!((value - wanted).abs() <= within, "{name}: {value}, not {wanted} ± {within}");
+}
+
+/// The distance to the plaintext twin that a model may have.
+fn close_to_the_twin(name: &str, report: &Value) {
+    let [loss, se, auc] = ["/twin/loss_gap", "/twin/max_coefficient_error_se", "/twin/auc_gap"].map(|path| number(report, path));
+    println!("{name}: objective gap {loss:.1e}, worst coefficient {se:.3} se, AUC gap {auc:.1e}");
+    assert!(loss.abs() <= 1e-5, "{name}: objective gap {loss}");
+    assert!((0.0..=0.1).contains(&se), "{name}: worst coefficient {se} standard errors away");
+    assert!(auc.abs() <= 5e-4, "{name}: AUC gap {auc}");
+}
+
+#[test]
+fn the_synthetic_case_meets_its_frozen_answer() {
+    let _machine = together();
+    let run = rehearse(&synthetic(Side::Owner), &synthetic(Side::Partner), "label", &["--id-kind", "email", "--logit-range=-10,10"]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/synthetic/expected.json");
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for key in ["matched", "intersection_sha256", "train_rows", "test_rows", "dropped_columns"] {
+        assert_eq!(run.report[key], expected[key], "{key}");
+    }
+    close_to_the_twin("synthetic", &run.report);
+    near("objective", number(&run.report, "/train/objective"), number(&expected, "/joint/objective"), 1e-5);
+    near(
+        "intercept",
+        number(&run.report, "/intercept"),
+        number(&expected, "/joint/intercept"),
+        0.1 * number(&expected, "/joint/intercept_se"),
+    );
+    let mut compared = 0;
+    for side in ["owner_coefficients", "partner_coefficients"] {
+        for (column, weight) in run.report[side].as_object().unwrap() {
+            let path = |what: &str| format!("/joint/{what}/{column}");
+            near(column, weight.as_f64().unwrap(), number(&expected, &path("coefficients")), 0.1 * number(&expected, &path("se")));
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, expected["joint"]["coefficients"].as_object().unwrap().len());
+    near("AUC", number(&run.report, "/test/auc"), number(&expected, "/joint/auc"), 5e-4);
+    for figure in ["auc", "ks", "log_loss", "recall_at_20", "recall_at_40"] {
+        near(figure, number(&run.report, &format!("/own_only/{figure}")), number(&expected, &format!("/own_only/{figure}")), 5e-7);
+    }
+    // Both programs tell which line is whose.
+    for side in ["owner", "partner"] {
+        assert!(run.ended.err.contains(&format!("{side}: training begins\n")), "{}", run.ended.err);
+    }
+}
+
+fn data(set: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(set);
+    if folder.exists() {
+        return Some(folder);
+    }
+    println!("SKIPPED: {} is absent", folder.display());
+    None
+}
+
+/// Rehearses a real set and holds it against its published plaintext optimum.
+fn real(set: &str, label: &str, partner: &str, more: &[&str]) -> Option<Rehearsed> {
+    let folder = data(set)?;
+    let run = rehearse(&folder.join("owner.csv"), &folder.join(partner), label, more);
+    let read = |name: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap() };
+    let (meta, baselines) = (read("meta.json"), read("baselines.json"));
+    let name = format!("{set} {label} {partner}");
+    for (ours, theirs) in
+        [("matched", "rows_intersection"), ("intersection_sha256", "intersection_sha256"), ("train_rows", "train"), ("test_rows", "test")]
+    {
+        assert_eq!(run.report[ours], meta[theirs], "{name}: {ours}");
+    }
+    close_to_the_twin(&name, &run.report);
+    let joint = &baselines["labels"][label]["joint_z_clipped_to_5"];
+    let own = &baselines["labels"][label]["owner_z_clipped_to_5"];
+    near(&format!("{name}: objective"), number(&run.report, "/train/objective"), number(joint, "/train_objective"), 1e-5);
+    near(&format!("{name}: AUC"), number(&run.report, "/test/auc"), number(joint, "/test/auc"), 1e-3);
+    // A recall moves in steps of one hit; the scores are opened rounded, so one hit at the cut may fall to the other side.
+    let hit = number(joint, "/test/recall_top40") / number(joint, "/test/hits_top40");
+    let (recall, wanted) = (number(&run.report, "/test/recall_at_40"), number(joint, "/test/recall_top40"));
+    println!("{name}: recall at 40 % {recall:.5}, published {wanted:.5}, one hit is {hit:.5}");
+    near(&format!("{name}: recall at 40 %"), recall, wanted, f64::max(1e-3, 1.01 * hit));
+    let pairs =
+        [("auc", "auc"), ("ks", "ks"), ("log_loss", "test_logloss"), ("recall_at_20", "recall_top20"), ("recall_at_40", "recall_top40")];
+    for (ours, theirs) in pairs {
+        let (ours, theirs) = (number(&run.report, &format!("/own_only/{ours}")), number(own, &format!("/test/{theirs}")));
+        near(&format!("{name}: own columns, {theirs}"), ours, theirs, 1e-6);
+    }
+    Some(run)
+}
+
+#[test]
+fn bank_gains_what_was_published_within_its_budget() {
+    let _machine = alone();
+    let Some(run) = real("bank", "label", "partner.csv", &[]) else { return };
+    near("joint AUC", number(&run.report, "/test/auc"), 0.7533, 1e-3);
+    near("own AUC", number(&run.report, "/own_only/auc"), 0.6529, 1e-3);
+    near("own recall at 40 %", number(&run.report, "/own_only/recall_at_40"), 0.603, 1e-3);
+    let sent = number(&run.report, "/cost/bytes_sent/owner") + number(&run.report, "/cost/bytes_sent/partner");
+    println!("bank: {:.1} s, {:.1} MB", run.ended.took.as_secs_f64(), sent / 1e6);
+    assert!(sent <= 300e6, "{sent} bytes were sent");
+    assert!(run.ended.took.as_secs_f64() <= 60.0, "it took {:?}", run.ended.took);
+    let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
+    let shown = |path: &str, digits: usize| format!("{:.digits$}", number(&run.report, path)).replacen("0.", ".", 1);
+    let headline = format!("Joint model: AUC {} against .6529 with own columns alone", shown("/test/auc", 4));
+    assert!(text.contains(&headline), "the report does not say `{headline}`:\n{text}");
+    let recall = text.lines().find(|line| line.trim_start().starts_with("recall at 40 %")).unwrap_or_default();
+    assert!(recall.contains(&shown("/test/recall_at_40", 3)) && recall.contains(".603"), "{recall}");
+    assert!(!text.contains("no measurable gain"));
+}
+
+#[test]
+fn default_credit_meets_its_published_answer() {
+    let _machine = together();
+    real("default_credit", "label", "partner.csv", &[]);
+}
+
+#[test]
+fn tic_meets_its_published_answer() {
+    let _machine = together();
+    real("tic", "label", "partner.csv", &[]);
+}
+
+#[test]
+fn tic_with_dirty_ids_meets_the_same_answer() {
+    let _machine = together();
+    real("tic", "label", "dirty/partner.csv", &["--id-kind", "email"]);
+}
+
+#[test]
+fn breast_meets_its_published_answer() {
+    let _machine = together();
+    real("breast", "label", "partner.csv", &[]);
+}
+
+#[test]
+fn cdnow_any_purchase_has_no_measurable_gain_and_says_so() {
+    let _machine = together();
+    let Some(run) = real("cdnow", "label", "partner.csv", &["--exclude", "label_vip,label_spend"]) else { return };
+    for file in ["report.txt", "report.html", "owner/report.txt", "owner/report.html"] {
+        let text = std::fs::read_to_string(run.folder.path().join("results").join(file)).unwrap();
+        assert!(text.contains("no measurable gain"), "{file} does not say it");
+    }
+}
+
+#[test]
+fn cdnow_vip_meets_its_published_answer() {
+    let _machine = together();
+    real("cdnow", "label_vip", "partner.csv", &["--exclude", "label,label_spend"]);
+}
+
+#[test]
+fn the_demo_ends_with_a_report_that_needs_no_network() {
+    let _machine = together();
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(program(Side::Owner));
+    command.current_dir(folder.path()).env("COLIFT_HOME", folder.path().join("no-home")).args(["demo", "--rows", "6000"]);
+    let ended = Program::start(Side::Owner, command).ended(HANG);
+    let last = ended.fine().out.lines().last().unwrap();
+    let report = folder.path().join(last.strip_prefix("report: ").unwrap_or_else(|| panic!("the last line is: {last}")));
+    let html = std::fs::read_to_string(&report).unwrap();
+    assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..60.min(html.len())]);
+    assert!(html.contains("<svg") && html.trim_end().ends_with("</html>"));
+    for outside in ["http://", "https://", "src=", "<link", "<script", "@import", "url("] {
+        let text = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!text.contains(outside), "the report holds `{outside}`");
+    }
+    let place = report.parent().unwrap();
+    assert_eq!(names(place), ["owner", "owner.csv", "partner", "partner.csv", "report.html", "report.json", "report.txt"]);
+    assert_eq!(names(folder.path()), ["colift-runs"], "no key is made for a demo");
+    // So few rows need not show the gain that the whole demo shows.
+    assert!(ended.out.contains("Joint model: ") && ended.out.contains("own columns alone"), "{}", ended.out);
+}
+
+#[test]
+fn a_missing_program_is_named_with_the_command_that_builds_it() {
+    let _machine = together();
+    let folder = TempDir::new().unwrap();
+    let alone = folder.path().join("bin");
+    std::fs::create_dir(&alone).unwrap();
+    let copy = alone.join("colift-owner");
+    std::fs::copy(program(Side::Owner), &copy).unwrap();
+    let rehearsal = ["rehearse", "--owner", "o.csv", "--partner", "p.csv", "--id", "id", "--label", "label"];
+    for arguments in [&rehearsal[..], &["demo", "--rows", "2000"]] {
+        let mut command = Command::new(&copy);
+        command.current_dir(folder.path()).env("PATH", &alone).args(arguments);
+        let ended = Program::start(Side::Owner, command).ended(HANG);
+        ended.failed(&[2], &["colift-partner", "cargo build --release --bin colift-partner"], arguments[0]);
+        let runs = folder.path().join("colift-runs").join(arguments[0]);
+        assert_eq!(names(&runs), Vec::<String>::new(), "something was left behind");
+    }
+}

@@ -1,0 +1,88 @@
+//! The programs' surface: help, versions, unknown words, commands of the other side, the jobs that are shown as examples.
+
+use crate::world::{HANG, Program, SIDES, World, program, together};
+use colift::data::Side;
+use std::path::Path;
+use std::process::Command;
+
+fn run(side: Side, arguments: &[&str]) -> crate::world::Ended {
+    let mut command = Command::new(program(side));
+    command.args(arguments).env("COLIFT_HOME", "/nonexistent/home");
+    Program::start(side, command).ended(HANG)
+}
+
+#[test]
+fn help_names_every_command_and_version_names_what_must_meet() {
+    for side in SIDES {
+        let help = run(side, &["--help"]);
+        for command in ["init", "pair", "peers", "run", "demo", "rehearse", "--version"] {
+            assert!(help.fine().out.contains(command), "{}", help.out);
+        }
+        assert!(help.out.contains(&format!("Usage: colift-{side}")), "{}", help.out);
+        for command in ["pair", "run", "rehearse"] {
+            let help = run(side, &[command, "--help"]);
+            assert!(help.fine().out.contains("Usage:"), "{}", help.out);
+        }
+        let version = run(side, &["--version"]).fine().out.trim().to_owned();
+        let wanted = format!("colift-{side} {} (wire ", env!("CARGO_PKG_VERSION"));
+        assert!(version.starts_with(&wanted) && version.contains("contract "), "{version}");
+    }
+}
+
+#[test]
+fn wrong_words_end_with_exit_code_2() {
+    for side in SIDES {
+        for arguments in [
+            &["trian"][..],
+            &["run"],
+            &["run", "--job", "x", "--idle-timeout", "0"],
+            &["pair"],
+            &["pair", "--listen", "a:1", "--dial", "b:1"],
+            &["demo", "--rows", "3"],
+            &[],
+        ] {
+            let ended = run(side, arguments);
+            assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.err);
+            assert!(ended.out.is_empty() && !ended.err.is_empty(), "{arguments:?}");
+        }
+    }
+    let range = run(Side::Owner, &["rehearse", "--owner", "o", "--partner", "p", "--id", "i", "--label", "l", "--logit-range", "8"]);
+    assert!(range.code == Some(2) && range.err.contains("such as -12,8"), "{}", range.err);
+}
+
+#[test]
+fn the_partners_program_leaves_demo_and_rehearse_to_the_owners() {
+    for arguments in [&["demo"][..], &["rehearse", "--owner", "o", "--partner", "p", "--id", "i", "--label", "l"]] {
+        run(Side::Partner, arguments).failed(&[2], &[&format!("colift-owner {}", arguments[0])], arguments[0]);
+    }
+}
+
+#[test]
+fn the_example_jobs_are_read_and_stop_at_the_keys_only() {
+    let _machine = together();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/jobs");
+    let world = World::unpaired();
+    let jobs = crate::world::names(&folder);
+    assert_eq!(jobs, ["overlap.toml", "owner.toml", "partner.toml"], "a new example needs its side here");
+    for (job, sides) in [("overlap.toml", &SIDES[..]), ("owner.toml", &[Side::Owner]), ("partner.toml", &[Side::Partner])] {
+        let path = folder.join(job);
+        for side in sides {
+            // The examples' fingerprints are nobody's.
+            let ended = world.run(*side, &["run", "--job", path.to_str().unwrap()]);
+            ended.failed(&[11], &[&format!("the job names another key for the {side}"), world.print(*side)], job);
+            // With this home's keys in the two lines, it stops at the peer, who is not pinned.
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            let table: toml::Table = text.parse().unwrap();
+            for peer in SIDES {
+                text = text.replace(table["shared"]["peers"][peer.name()].as_str().unwrap(), world.print(peer));
+            }
+            let copy = world.place(*side).join("copy.toml");
+            std::fs::write(&copy, text).unwrap();
+            world.run(*side, &["run", "--job", "copy.toml"]).failed(&[11], &["is not pinned here"], job);
+            world.left_nothing(*side, job);
+        }
+    }
+    // Owner's and partner's example agree on everything that both sign.
+    let shared = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().parse::<toml::Table>().unwrap()["shared"].clone();
+    assert_eq!(shared("owner.toml"), shared("partner.toml"));
+}

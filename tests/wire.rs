@@ -1,0 +1,438 @@
+//! What crosses the wire in a whole run over a memory pair: only what public sizes fix, only what the job lists, only masks.
+//!
+//! Every message of `run::over` on small made-up tables is recorded at both ends. [`KINDS`] is the complete list of message
+//! kinds of a run: a new kind fails here until it is placed, with what it may carry.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/party.rs"]
+mod party;
+
+use colift::contract::Disclosure;
+use colift::error::Exit;
+use colift::run::{Outcome, Prepared};
+use colift::training::cost::declare_training;
+use colift::training::opening::OPENING_KINDS;
+use colift::training::schedule::{PublicSizes, Schedule};
+use colift_channel::memory::pair;
+use colift_channel::record::{Direction, Entry, Recorder};
+use colift_channel::{Counters, Meter};
+use colift_psi::ecdh::{declare_count, declare_match};
+use colift_rlwe::{N, PRIMES, packed_bytes, unpack_residues};
+use party::{Content, EVERYTHING, Ended, SMALL, Sizes, Tape, Terms, World, play, world};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a message may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    /// Terms and sizes that both sides may know.
+    Public,
+    /// Fresh random coins, masks, ciphertexts, shares of what stays shared.
+    Masked,
+    /// What this item of the reveal list opens.
+    Opening(Disclosure),
+}
+use Carries::{Masked, Opening, Public};
+
+/// Every message of a run after the greeting (docs/WIRE.md).
+const KINDS: [(u16, &str, Carries); 23] = [
+    (0x0120, "shared part of the job", Public),
+    (0x0121, "number of columns", Public),
+    (0x0122, "end of the run", Public),
+    (0x0201, "matching: parameters and size", Public),
+    (0x0202, "matching: masked ids", Masked),
+    (0x0203, "matching: double-masked tags", Masked),
+    (0x0204, "matching: overlap", Opening(Disclosure::OverlapToBoth)),
+    (0x0205, "matching: matched positions", Opening(Disclosure::OverlapToBoth)),
+    (0x0301, "joint coin: commitment", Masked),
+    (0x0302, "joint coin: contribution", Masked),
+    (0x0303, "joint coin: opening", Masked),
+    (0x0310, "base OT: receiver's points", Masked),
+    (0x0311, "base OT: sender's key", Masked),
+    (0x0320, "OT extension: columns", Masked),
+    (0x0321, "OT extension: payload", Masked),
+    (0x0401, "public key", Masked),
+    (0x0410, "uploaded ciphertext", Masked),
+    (0x0411, "masked product", Masked),
+    (0x0420, "phases", Masked),
+    (0x0421, "gate reply", Masked),
+    (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
+    (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),
+    (0x0582, "train or test of the matched rows", Opening(Disclosure::SplitToPartner)),
+];
+/// The last one, apart only because an array's length is checked.
+const SCORES: (u16, &str, Carries) = (0x0583, "partner's part of the scores", Opening(Disclosure::ScoresToOwner));
+
+fn kinds() -> impl Iterator<Item = (u16, &'static str, Carries)> {
+    KINDS.into_iter().chain([SCORES])
+}
+
+fn carries(code: u16) -> Carries {
+    kinds().find(|kind| kind.0 == code).unwrap_or_else(|| panic!("kind {code:#06x} is not in the table of this test: place it")).2
+}
+
+/// A recorded run: how each side ended and what it saw.
+struct Recorded {
+    owner: (Ended, Vec<Entry>),
+    partner: (Ended, Vec<Entry>),
+}
+
+fn recorded(world: &World) -> Recorded {
+    let (a, b) = pair();
+    let log = |recorder: Recorder<_>| recorder.into_parts().1;
+    let (owner, partner) = play(world, (Recorder::new(a), Recorder::new(b)), log, log);
+    Recorded { owner, partner }
+}
+
+impl Recorded {
+    /// Both logs of a run that ended well.
+    fn logs(&self, name: &str) -> [&[Entry]; 2] {
+        for (side, ended) in [("owner", &self.owner.0), ("partner", &self.partner.0)] {
+            match ended {
+                Ok(Ok(_)) => {}
+                Ok(Err(failure)) => panic!("{name}, {side}: {failure}"),
+                Err(panic) => panic!("{name}, {side}: {panic}"),
+            }
+        }
+        [&self.owner.1, &self.partner.1]
+    }
+}
+
+/// Fails with the first entry that differs, instead of two logs of thousands of lines.
+fn same(name: &str, left: &[Entry], right: &[Entry]) {
+    if let Some(at) = left.iter().zip(right).position(|(a, b)| a != b) {
+        panic!("{name}: message {at} is {:?} on one input and {:?} on the other", left[at], right[at]);
+    }
+    assert_eq!(left.len(), right.len(), "{name}: one log is longer");
+}
+
+#[test]
+fn kinds_lengths_and_order_follow_from_public_sizes_only() {
+    let terms = Terms::default();
+    let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
+    let [owner, partner] = first.logs("first");
+    assert!(owner.len() > 100);
+    for (index, content) in Content::ALL.into_iter().enumerate() {
+        let name = format!("{content:?}");
+        let other = recorded(&world(SMALL, content, 100 + index as u64, &terms));
+        let [others_owner, others_partner] = other.logs(&name);
+        same(&name, owner, others_owner);
+        same(&name, partner, others_partner);
+    }
+    // The two ends saw the same messages, each direction in its order.
+    for (own, peers) in [(owner, partner), (partner, owner)] {
+        let sent = own.iter().filter(|e| e.direction == Direction::Sent).map(|e| (e.kind, e.length));
+        assert!(sent.eq(peers.iter().filter(|e| e.direction == Direction::Received).map(|e| (e.kind, e.length))));
+    }
+    println!("{} inputs, {} messages at each end", 1 + Content::ALL.len(), owner.len());
+}
+
+#[test]
+fn a_run_that_does_not_converge_looks_the_same_up_to_its_listed_bit() {
+    let terms = Terms { range: [-2.0, 2.0], ..Terms::default() };
+    let well = recorded(&world(SMALL, Content::Noise, 5, &terms));
+    let badly = recorded(&world(SMALL, Content::Strong, 6, &terms));
+    let [owner, partner] = well.logs("noise");
+    for ((ended, log), full) in [(&badly.owner, owner), (&badly.partner, partner)] {
+        assert_eq!(ended.as_ref().unwrap().as_ref().err().unwrap().exit, Exit::NotConverged);
+        let last = full.iter().rposition(|entry| carries(entry.kind.code) == Opening(Disclosure::ConvergedAndInRange)).unwrap();
+        same("up to the end check", log, &full[..=last]);
+    }
+}
+
+#[test]
+fn an_overlap_run_shows_sizes_only() {
+    let terms = Terms { task: "overlap", reveal: None, ..Terms::default() };
+    let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
+    let [owner, partner] = first.logs("first");
+    for (index, content) in Content::ALL.into_iter().enumerate() {
+        let other = recorded(&world(SMALL, content, 200 + index as u64, &terms));
+        let [others_owner, others_partner] = other.logs("other");
+        same("owner", owner, others_owner);
+        same("partner", partner, others_partner);
+    }
+}
+
+/// The items of a run's own list of openings.
+fn items(outcome: &Outcome) -> Vec<String> {
+    let opened = match outcome {
+        Outcome::Overlap(outcome) => &outcome.opened,
+        Outcome::Owner(outcome) => &outcome.details.opened,
+        Outcome::Partner(outcome) => &outcome.report.opened,
+    };
+    opened.iter().map(|opened| opened.item.clone()).collect()
+}
+
+#[test]
+fn every_opened_value_is_on_the_jobs_list_and_every_listed_item_is_opened_once() {
+    let training = ["converged_and_in_range", "overlap_to_both", "own_weights", "split_to_partner"];
+    let scores = ["converged_and_in_range", "overlap_to_both", "own_weights", "scores_to_owner", "split_to_partner"];
+    let lists: [(&str, &[&str]); 4] =
+        [("logistic", &EVERYTHING), ("logistic", &training), ("logistic", &scores), ("overlap", &["overlap_to_both"])];
+    // Weights of each side, the intercept with the owner's.
+    let weights = |count: usize| (50 * count).div_ceil(8);
+    let (owners, partners) = (SMALL.owner_columns + 1, SMALL.partner_columns);
+    for (task, list) in lists {
+        let run = recorded(&world(SMALL, Content::Normal, 7, &Terms { task, reveal: Some(list), ..Terms::default() }));
+        let logs = run.logs(task);
+        let listed: BTreeSet<Disclosure> = list.iter().map(|name| Disclosure::from_name(name).unwrap()).collect();
+        // The wire: only kinds of the table, under their names, and openings of listed items only.
+        for (side, log) in ["owner", "partner"].into_iter().zip(logs) {
+            for entry in log {
+                let known = kinds().find(|kind| kind.0 == entry.kind.code).map(|kind| kind.1);
+                assert_eq!(known, Some(entry.kind.name), "{task} {list:?}: a message kind that the table does not have");
+                if let Opening(item) = carries(entry.kind.code) {
+                    assert!(listed.contains(&item), "{task} {list:?}: the {side} saw '{}', {item} is not listed", entry.kind.name);
+                }
+            }
+        }
+        // Exactly these values, once each: (code, bytes the owner sent, bytes the partner sent).
+        let mut expected = vec![(0x0204, Some(8), Some(8))];
+        if task == "logistic" {
+            let positions = Some(4 * SMALL.common);
+            expected.push((0x0205, positions, positions));
+            expected.push((0x0580, Some(weights(partners)), Some(weights(owners))));
+            expected.push((0x0581, Some(1), Some(1)));
+            expected.push((0x0582, Some(SMALL.common.div_ceil(8)), None));
+        }
+        if listed.contains(&Disclosure::ScoresToOwner) {
+            expected.push((0x0583, None, Some(4 * SMALL.test)));
+        }
+        for (log, owner) in [(logs[0], true), (logs[1], false)] {
+            let mut sent: Vec<(u16, usize)> = log
+                .iter()
+                .filter(|entry| entry.direction == Direction::Sent && matches!(carries(entry.kind.code), Opening(_)))
+                .map(|entry| (entry.kind.code, entry.length))
+                .collect();
+            sent.sort_unstable();
+            let side = |(code, a, b): &(u16, Option<usize>, Option<usize>)| (if owner { *a } else { *b }).map(|length| (*code, length));
+            assert_eq!(sent, expected.iter().filter_map(side).collect::<Vec<_>>(), "{task} {list:?}");
+        }
+        // Both sides' own lists of what was opened.
+        for ended in [&run.owner.0, &run.partner.0] {
+            let mut items = items(ended.as_ref().unwrap().as_ref().unwrap());
+            items.sort();
+            assert_eq!(items, list, "{task}");
+        }
+    }
+    // Every code kept for openings is in the table, and the table's training openings have such codes.
+    for (code, name, carries) in kinds() {
+        let opening = matches!(carries, Opening(item) if item != Disclosure::OverlapToBoth);
+        assert_eq!(opening, OPENING_KINDS.contains(&code), "{name}");
+    }
+}
+
+/// Counts in equal cells, and their distance from evenness as a standard normal value (Wilson and Hilferty).
+#[derive(Clone, Debug, Default)]
+struct Cells(Vec<u64>);
+
+impl Cells {
+    fn add(&mut self, cells: usize, cell: usize) {
+        self.0.resize(cells, 0);
+        self.0[cell] += 1;
+    }
+
+    fn unevenness(&self) -> f64 {
+        let (total, cells) = (self.0.iter().sum::<u64>() as f64, self.0.len() as f64);
+        let expected = total / cells;
+        assert!(expected >= 5.0, "too few values for a test: {expected} in a cell");
+        let chi: f64 = self.0.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum();
+        let freedom = cells - 1.0;
+        ((chi / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt()
+    }
+}
+
+/// Sorts the values of a masked message, or of the shares of weights, into the cells of its class.
+fn sort_into(cells: &mut BTreeMap<String, Cells>, sender: &str, code: u16, payload: &[u8]) {
+    let name = kinds().find(|kind| kind.0 == code).unwrap().1;
+    let mut residues = |part: &str, bytes: &[u8], count: usize, primes: usize| {
+        for (values, prime) in unpack_residues(bytes, count, primes).unwrap().iter().zip(PRIMES) {
+            let cells = cells.entry(format!("{name}{part}, from the {sender}")).or_default();
+            values.iter().for_each(|value| cells.add(64, (u64::from(*value) * 64 / u64::from(prime)) as usize));
+        }
+    };
+    let whole = |length: usize| (1..=PRIMES.len()).find(|primes| packed_bytes(N, *primes) == length).unwrap();
+    match code {
+        0x0401 | 0x0410 | 0x0420 => residues("", payload, N, whole(payload.len())),
+        0x0411 => {
+            let (c1, c0) = payload.split_at(packed_bytes(N, 3));
+            residues(", c1", c1, N, 3);
+            residues(", c0", c0, c0.len() / 3 * 8 / 22, 3);
+        }
+        0x0421 => {
+            let (c1, c0) = payload.split_at(packed_bytes(N, 2));
+            residues(", c1", c1, N, 2);
+            residues(", c0", c0, N, 2);
+        }
+        _ => {
+            // Encoded points are field elements: their outer bytes have fixed bits. A packed message's last byte may.
+            let even: Box<dyn Iterator<Item = &u8>> = match code {
+                0x0202 | 0x0310 | 0x0311 => Box::new(payload.chunks(32).flat_map(|point| &point[1..31])),
+                0x0321 | 0x0580 => Box::new(payload.split_last().unwrap().1.iter()),
+                _ => Box::new(payload.iter()),
+            };
+            let cells = cells.entry(format!("{name}, from the {sender}")).or_default();
+            even.for_each(|byte| {
+                cells.add(16, usize::from(byte & 15));
+                cells.add(16, usize::from(byte >> 4));
+            });
+        }
+    }
+}
+
+#[test]
+fn masked_messages_are_uniform_and_no_block_ever_repeats() {
+    const RUNS: usize = 5;
+    let world = world(SMALL, Content::Normal, 11, &Terms::default());
+    let mut cells = BTreeMap::new();
+    // The tags of common ids go both ways in a run, which is how they are found: the partner's are kept apart.
+    let (mut blocks, mut tags): (Vec<u128>, Vec<u128>) = (Vec::new(), Vec::new());
+    for run in 0..RUNS {
+        let (a, b) = pair();
+        let ((owner, owners), (partner, partners)) = play(&world, (Tape::new(a), Tape::new(b)), |a| a.sent, |b| b.sent);
+        assert!(matches!((owner, partner), (Ok(Ok(_)), Ok(Ok(_)))));
+        for (sender, tape) in [("owner", &owners), ("partner", &partners)] {
+            for (code, payload) in tape {
+                if carries(*code) == Masked || *code == 0x0580 {
+                    sort_into(&mut cells, sender, *code, payload);
+                    if run < 2 {
+                        let kept = if (sender, *code) == ("partner", 0x0203) { &mut tags } else { &mut blocks };
+                        kept.extend(payload.as_chunks::<16>().0.iter().map(|block| u128::from_le_bytes(*block)));
+                    }
+                }
+            }
+        }
+    }
+    let classes = cells.len();
+    for (name, cells) in &cells {
+        let (count, unevenness) = (cells.0.iter().sum::<u64>(), cells.unevenness());
+        println!("{name}: {count} values, {unevenness:+.2}");
+        // Six standard deviations: one false alarm in 10^9 a class.
+        assert!(unevenness < 6.0, "{name}: {unevenness}");
+    }
+    let masked = kinds().filter(|kind| kind.2 == Masked).count();
+    assert!(classes > masked, "{classes} classes of {masked} kinds");
+    let count = blocks.len();
+    assert!(count > 100_000 && tags.len() > 100);
+    for blocks in [&mut blocks, &mut tags] {
+        blocks.par_sort_unstable();
+        let twice = blocks.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        assert_eq!(twice, 0, "16-byte blocks that repeat, of {}", blocks.len());
+    }
+    println!("{classes} classes; {count} blocks of two runs, none twice");
+}
+
+/// What a recorded log counts.
+fn counted(log: &[Entry]) -> Counters {
+    let mut meter = Meter::default();
+    for entry in log {
+        match entry.direction {
+            Direction::Sent => meter.sent(entry.length),
+            Direction::Received => meter.received(entry.length),
+        }
+    }
+    meter.counters()
+}
+
+fn schedule(sizes: Sizes, prepared: &Prepared) -> Schedule {
+    let terms = prepared.job.shared().logistic().unwrap();
+    let public = PublicSizes {
+        rows: sizes.common - sizes.test,
+        owner_columns: sizes.owner_columns,
+        partner_columns: sizes.partner_columns,
+        rate_low: terms.expected_rate.low(),
+        rate_high: terms.expected_rate.high(),
+        logit_range: terms.logit_range.map(|[low, high]| (low, high)),
+    };
+    Schedule::new(public).unwrap()
+}
+
+#[test]
+fn a_whole_run_costs_what_is_declared() {
+    let large = Sizes { owner_rows: 9_300, partner_rows: 8_900, common: 8_800, test: 300, owner_columns: 4, partner_columns: 7 };
+    for sizes in [SMALL, large] {
+        let world = world(sizes, Content::Normal, 3, &Terms::default());
+        let run = recorded(&world);
+        let logs = run.logs("run");
+        // The training alone: from the first message of the joint coin to the shares of weights.
+        let (owner, partner) = declare_training(&schedule(sizes, &world.owner)).unwrap();
+        for (log, declared) in logs.into_iter().zip([owner, partner]) {
+            let first = log.iter().position(|entry| entry.kind.code == 0x0301).unwrap();
+            let last = log.iter().rposition(|entry| entry.kind.code == 0x0580).unwrap();
+            assert_eq!(counted(&log[first..=last]), declared.counters());
+        }
+        // The whole run, as bytes: what stands around the training is declared too.
+        for (log, own, training) in [(logs[0], true, owner), (logs[1], false, partner)] {
+            let terms = world.owner.job.shared().canonical().len();
+            let (mine, theirs) = if own { (sizes.owner_rows, sizes.partner_rows) } else { (sizes.partner_rows, sizes.owner_rows) };
+            let mut meter = Meter::default();
+            meter.sent(terms);
+            meter.received(terms);
+            declare_match(&mut meter, mine, theirs, sizes.common);
+            let split = sizes.common.div_ceil(8);
+            let scores = 4 * sizes.test;
+            if own {
+                meter.sent(split)
+            } else {
+                meter.received(split)
+            }
+            meter.sent(4);
+            meter.received(4);
+            if own {
+                meter.received(scores)
+            } else {
+                meter.sent(scores)
+            }
+            meter.sent(0);
+            meter.received(0);
+            let (around, measured, training) = (meter.counters(), counted(log), training.counters());
+            assert_eq!(measured.bytes_sent, around.bytes_sent + training.bytes_sent);
+            assert_eq!(measured.bytes_received, around.bytes_received + training.bytes_received);
+            assert_eq!(measured.messages_sent, around.messages_sent + training.messages_sent);
+            assert_eq!(measured.messages_received, around.messages_received + training.messages_received);
+            println!(
+                "{sizes:?}: {} MB sent, {} messages, {} rounds",
+                measured.bytes_sent / 1_000_000,
+                measured.messages_sent,
+                measured.rounds
+            );
+        }
+    }
+}
+
+#[test]
+fn an_overlap_run_costs_what_is_declared() {
+    let terms = Terms { task: "overlap", reveal: None, ..Terms::default() };
+    let world = world(SMALL, Content::Normal, 3, &terms);
+    let run = recorded(&world);
+    let length = world.owner.job.shared().canonical().len();
+    for (log, own, peer) in [(&run.owner.1, SMALL.owner_rows, SMALL.partner_rows), (&run.partner.1, SMALL.partner_rows, SMALL.owner_rows)] {
+        let mut meter = Meter::default();
+        meter.sent(length);
+        meter.received(length);
+        declare_count(&mut meter, own, peer);
+        meter.sent(0);
+        meter.received(0);
+        assert_eq!(counted(log), meter.counters());
+    }
+}
+
+/// `tests/baselines/costs.csv`: what trainings of stated public sizes cost, so that a change of cost is a change of that file.
+#[test]
+fn costs_of_stated_sizes_are_as_committed() {
+    let sizes = [(1_000, 5), (26_399, 21), (100_000, 50), (1_000_000, 50)];
+    let header = "train_rows,owner_columns,partner_columns,owner_bytes,partner_bytes,owner_rounds,partner_rounds";
+    let mut text = format!("{header}\n");
+    for (rows, columns) in sizes {
+        let public =
+            PublicSizes { rows, owner_columns: columns, partner_columns: columns, rate_low: 0.05, rate_high: 0.2, logit_range: None };
+        let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
+        let (owner, partner) = (owner.counters(), partner.counters());
+        assert_eq!((owner.bytes_sent, owner.messages_sent), (partner.bytes_received, partner.messages_received));
+        assert_eq!((partner.bytes_sent, partner.messages_sent), (owner.bytes_received, owner.messages_received));
+        let figures = [owner.bytes_sent, partner.bytes_sent, owner.rounds, partner.rounds].map(|figure| figure.to_string());
+        text += &format!("{rows},{columns},{columns},{}\n", figures.join(","));
+    }
+    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/baselines/costs.csv")).unwrap_or_default();
+    assert!(committed == text, "tests/baselines/costs.csv does not hold these costs; if the change is meant, make it:\n{text}");
+}
