@@ -129,8 +129,12 @@ impl Schedule {
         // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes.rs).
         let harmonics = ((0.6 * width).ceil() as usize).clamp(12, 96);
         if !(NARROWEST_INTERVAL..=WIDEST_INTERVAL).contains(&width) {
-            return Err(Failure::new(Exit::Usage, 642, format!("logit_range is {width} wide, the gate carries {NARROWEST_INTERVAL} to {WIDEST_INTERVAL}"))
-                .hint("choose an interval such as [-12.0, 8.0]"));
+            return Err(Failure::new(
+                Exit::Usage,
+                642,
+                format!("logit_range is {width} wide, the gate carries {NARROWEST_INTERVAL} to {WIDEST_INTERVAL}"),
+            )
+            .hint("choose an interval such as [-12.0, 8.0]"));
         }
         // Period 1.35 widths; an even frequency so that the end check can double the period exactly.
         let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;

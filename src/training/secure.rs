@@ -19,7 +19,7 @@ use crate::error::{Exit, Failure};
 use crate::training::features::Features;
 use crate::training::hessian::hessian;
 use crate::training::opening::{self, Ledger};
-use crate::training::schedule::{COLUMN_BITS, WIDEST_INTERVAL, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS};
+use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS, WIDEST_INTERVAL};
 use crate::training::series;
 use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
