@@ -53,7 +53,7 @@ fn masked_shares_add_up_to_the_product_within_one_unit() {
     let budget = NoiseBudget { operation: "test", plaintext, products: 2, support: N, coefficient_bits: 14, flooding: None };
     let level = budget.level(Level::REPLY).unwrap();
     let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
-    let mut expected = vec![0u64; 3];
+    let mut expected = [0u64; 3];
     let positions = [0, 17, N - 1];
     for _ in 0..2 {
         let messages: Vec<u64> = (0..N).map(|_| w.prg.next_u64() & ((1 << 50) - 1)).collect();
