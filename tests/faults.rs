@@ -205,7 +205,7 @@ fn every_fault_in_every_phase_ends_both_sides_by_name() {
         assert!(missing.is_empty(), "no message of {missing:?}");
         for (at, phase) in chosen {
             for (index, fault) in Fault::ALL.into_iter().enumerate() {
-                // A third of the cells in an everyday run, chosen by the seed; every fault meets every phase.
+                // A third of the cells in an everyday run, chosen by the seed; over runs every fault meets every phase.
                 if !every && (at + index + seed as usize) % 3 != 0 {
                     continue;
                 }
