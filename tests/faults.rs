@@ -206,7 +206,7 @@ fn every_fault_in_every_phase_ends_both_sides_by_name() {
         for (at, phase) in chosen {
             for (index, fault) in Fault::ALL.into_iter().enumerate() {
                 // A third of the cells in an everyday run, chosen by the seed; over runs every fault meets every phase.
-                if !every && (at + index + seed as usize) % 3 != 0 {
+                if !every && !(at + index + seed as usize).is_multiple_of(3) {
                     continue;
                 }
                 cells.push(Cell { fault, owner, at, phase, code: sent[at], seed: seed.wrapping_add(cells.len() as u64) });
