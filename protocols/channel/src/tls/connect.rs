@@ -60,7 +60,8 @@ impl Listener {
     ///
     /// # Errors
     /// Peer class: another key than expected (`KeyMismatch`), or the peer refused ours (`KeyRefused`).
-    /// Channel class: nobody came in time (`Timeout`), or the stop flag was raised (`Interrupted`).
+    /// Channel class: nobody came in time (`Timeout`), the stop flag was raised (`Interrupted`), or the peer came and stopped
+    /// at once (`PeerStopped`).
     pub fn accept(
         &self,
         identity: &IdentityKey,
@@ -108,7 +109,8 @@ impl Listener {
 ///
 /// # Errors
 /// Peer class: another key than expected (`KeyMismatch`), or the peer refused ours (`KeyRefused`).
-/// Channel class: not reached in time (`Io` with the last reason), or the stop flag was raised (`Interrupted`).
+/// Channel class: not reached in time (`Io` with the last reason), the stop flag was raised (`Interrupted`), or the peer
+/// answered and stopped at once (`PeerStopped`).
 pub fn dial(
     address: &str,
     identity: &IdentityKey,
@@ -186,9 +188,12 @@ impl Drop for RaiseOnDrop {
     }
 }
 
-/// Errors that no later connection can mend.
+/// Errors that no later connection can mend. A peer that proved the expected key and says that it stops is one of them.
 fn is_final(error: &ChannelError) -> bool {
-    matches!(error, ChannelError::KeyMismatch { .. } | ChannelError::KeyRefused | ChannelError::Interrupted { .. })
+    matches!(
+        error,
+        ChannelError::KeyMismatch { .. } | ChannelError::KeyRefused | ChannelError::Interrupted { .. } | ChannelError::PeerStopped { .. }
+    )
 }
 
 fn check(deadline: Instant, limit: Duration, stop: &StopFlag, waiting_for: &'static str) -> Result<(), ChannelError> {

@@ -438,6 +438,22 @@ fn the_stop_flag_ends_every_wait() {
 }
 
 #[test]
+fn a_peer_that_connects_and_stops_at_once_is_heard() {
+    // Its farewell may arrive together with the "ready" frame: the wait then ends with it and does not go on for another peer.
+    for _ in 0..20 {
+        let (near, far) = (key(), key());
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_address().unwrap().to_string();
+        let stop = StopFlag::new();
+        let heard = scope(|s| {
+            s.spawn(|| dial(&address, &far, pinned(&near), &limits(), &stop).unwrap().abort(20));
+            listener.accept(&near, pinned(&far), &limits(), &stop).and_then(|mut link| link.receive(HELLO, 1))
+        });
+        assert!(matches!(heard, Err(ChannelError::PeerStopped { code: 20, .. })), "{heard:?}");
+    }
+}
+
+#[test]
 fn an_abort_is_heard_while_waiting_computing_and_in_the_middle_of_a_message() {
     // The peer waits.
     let (a, mut b) = pair();
