@@ -5,6 +5,7 @@
 //! SHA-256, [`first_difference`] names the field on which two sides disagree. A [`SharedJob`] or [`Job`] exists only checked.
 
 mod canonical;
+mod columns;
 mod disclosure;
 mod fields;
 mod parse;
@@ -100,6 +101,7 @@ impl Job {
             exclude: self.private.exclude.clone(),
             allow_leaky: self.private.allow_leaky.clone(),
             ids_only: self.shared.logistic().is_none(),
+            wishes: self.private.columns.clone(),
         }
     }
 }

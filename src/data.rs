@@ -17,6 +17,7 @@ mod refusals;
 mod split;
 #[cfg(test)]
 mod tests;
+mod wish;
 pub mod wording;
 
 pub use ids::{CanonicalId, IdKind, IdProblem, canonical_id};
@@ -25,6 +26,7 @@ pub use leaks::{LEAK_AUC, column_auc};
 pub use quality::{EXTREME_Z, Warning};
 pub use read::read_table;
 pub use split::{Split, draw_split};
+pub use wish::{ColumnKind, ColumnWish, Encode, Impute, Wishes};
 
 use crate::error::{Exit, Failure};
 use std::fmt;
@@ -66,7 +68,7 @@ impl fmt::Display for Side {
 }
 
 /// Which file to read and what its columns are. Every column not named here is a numeric feature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TableSpec {
     /// The CSV file.
     pub path: PathBuf,
@@ -84,6 +86,8 @@ pub struct TableSpec {
     pub allow_leaky: Vec<String>,
     /// Only the ids are read and checked: for a job that measures the overlap.
     pub ids_only: bool,
+    /// What was asked of single columns.
+    pub wishes: Wishes,
 }
 
 impl TableSpec {
@@ -98,6 +102,7 @@ impl TableSpec {
             exclude: Vec::new(),
             allow_leaky: Vec::new(),
             ids_only: false,
+            wishes: Wishes::new(),
         }
     }
 
@@ -124,13 +129,60 @@ impl TableSpec {
     }
 }
 
-/// One numeric feature.
+/// One feature as the file has it, before any recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     /// Its name in the header.
     pub name: String,
-    /// Its values, row by row: finite, no negative zero.
-    pub values: Vec<f64>,
+    /// Its values, row by row.
+    pub values: Values,
+}
+
+/// The values of one column, row by row.
+#[derive(Clone, PartialEq)]
+pub enum Values {
+    /// Numbers: NaN where the cell is missing, otherwise finite, no negative zero.
+    Number(Vec<f64>),
+    /// Categories: for each row a position in `levels`, or [`MISSING`].
+    Text {
+        /// One for each row.
+        codes: Vec<u32>,
+        /// The distinct texts, trimmed, in the order of their first row.
+        levels: Vec<String>,
+    },
+}
+
+/// The code of a missing cell in [`Values::Text`].
+pub const MISSING: u32 = u32::MAX;
+
+impl Values {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Number(values) => values.len(),
+            Self::Text { codes, .. } => codes.len(),
+        }
+    }
+
+    /// The numbers of a numeric column.
+    #[must_use]
+    pub fn numbers(&self) -> Option<&[f64]> {
+        match self {
+            Self::Number(values) => Some(values),
+            Self::Text { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Values {
+    /// Kind and size only: cells are never printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(values) => write!(f, "Number({} rows)", values.len()),
+            Self::Text { codes, levels } => write!(f, "Text({} rows, {} levels)", codes.len(), levels.len()),
+        }
+    }
 }
 
 /// What was counted while reading.

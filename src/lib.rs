@@ -9,6 +9,7 @@ pub mod error;
 pub mod evaluation;
 pub mod model;
 pub mod progress;
+pub mod recipe;
 pub mod rehearse;
 pub mod report;
 pub mod resources;

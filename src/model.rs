@@ -1,22 +1,21 @@
-//! `model.json`: one party's half of a trained model, with the recipe of its columns. Old schemas are refused by name.
+//! `model.json`: one party's half of a trained model, with the recipe of its columns. Version 1 is read, others refused by name.
 //!
 //! The file holds this side's weights only; the joint score of a user is the sum of both halves' logits.
 
 use crate::data::wording::shown;
 use crate::data::{Column, Side};
 use crate::error::{Exit, Failure};
+use crate::recipe::{Recipe, Unfamiliar};
 use crate::report::Ordered;
 use crate::training::linear::times;
-use crate::training::recipe::{ColumnScale, Recipe};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// The schema of `model.json`.
-pub const MODEL_SCHEMA: &str = "colift.model/1";
+pub const MODEL_SCHEMA: &str = "colift.model/2";
 
 /// Largest model file that is read, in bytes.
 pub const MAX_MODEL_BYTES: usize = 16 << 20;
@@ -24,10 +23,10 @@ pub const MAX_MODEL_BYTES: usize = 16 << 20;
 /// The schema's name inside the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelSchema {
-    /// Version 1.
+    /// Version 2: encodings, the model's name on both sides, the owner's own model.
     #[default]
-    #[serde(rename = "colift.model/1")]
-    V1,
+    #[serde(rename = "colift.model/2")]
+    V2,
 }
 
 /// What the model predicts and how.
@@ -39,12 +38,37 @@ pub enum ModelTask {
     Logistic,
 }
 
+/// What the owner's columns say alone, fitted on all its training rows: for users that the partner lacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnModel {
+    /// Training rows.
+    pub train_rows: u64,
+    /// What turns the raw columns into features; fitted on other rows than the joint model's.
+    pub recipe: Recipe,
+    /// The intercept.
+    pub intercept: f64,
+    /// Weights on the standardised scale, in the recipe's order of kept features.
+    pub coefficients: Ordered<f64>,
+}
+
+/// A side's part of the log-odds of some users.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// One a row.
+    pub values: Vec<f64>,
+    /// Cells of a sort that no training row had.
+    pub unfamiliar: Vec<Unfamiliar>,
+}
+
 /// One party's half of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
     /// The schema's name.
     pub schema: ModelSchema,
+    /// The model's name on both sides: 32 hex digits that both halves of one training share. Empty in files of version 1.
+    pub model_id: String,
     /// Whose half this is.
     #[serde(with = "side_name")]
     pub side: Side,
@@ -78,6 +102,9 @@ pub struct ModelFile {
     pub intercept: Option<f64>,
     /// This side's weights on the standardised scale, in the recipe's order of kept columns.
     pub coefficients: Ordered<f64>,
+    /// The owner's columns alone; the owner's file only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub own_model: Option<OwnModel>,
     /// Figures on the test rows, where the job lists them for this side.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub figures: Option<serde_json::Map<String, serde_json::Value>>,
@@ -114,8 +141,13 @@ impl ModelFile {
         let named: Named = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
         match named.schema {
             Some(found) if found == MODEL_SCHEMA => {}
+            Some(found) if found == v1::SCHEMA => {
+                let model = v1::read(text).map_err(|error| broken(error.to_string()))?;
+                model.check().map_err(broken)?;
+                return Ok(model);
+            }
             Some(found) => {
-                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA}", shown(&found));
+                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA} and {}", shown(&found), v1::SCHEMA);
                 return Err(Failure::new(Exit::Version, 722, what).hint("use the program version that wrote it, or train again"));
             }
             None => return Err(broken("it has no schema".into())),
@@ -149,35 +181,13 @@ impl ModelFile {
     /// Columns are found by name, so their order and further columns do not matter; `rows` is the table's number of rows.
     ///
     /// # Errors
-    /// Exit 13, E0724: columns of the model are missing. Exit 1, E0725: a column has another number of rows.
-    pub fn logits(&self, columns: &[Column], rows: usize) -> Result<Vec<f64>, Failure> {
-        let kept: Vec<ColumnScale> = self.recipe.columns.iter().filter(|column| column.sd.is_some()).cloned().collect();
-        let find = |name: &str| columns.iter().find(|column| column.name == name);
-        let missing: Vec<String> = kept.iter().filter(|scale| find(&scale.name).is_none()).map(|scale| shown(&scale.name)).collect();
-        if let Some(first) = missing.first() {
-            let what = match missing.len() {
-                1 => format!("column {first} of the model is missing"),
-                count => format!("{count} columns of the model are missing, first {first}"),
-            };
-            let remedy = "the file needs the columns that the model was trained on, under the same names";
-            return Err(Failure::new(Exit::Data, 724, what).at(missing.join(", ")).hint(remedy));
-        }
-        let values: Vec<&[f64]> = kept.iter().filter_map(|scale| find(&scale.name)).map(|column| column.values.as_slice()).collect();
-        if values.iter().any(|column| column.len() != rows) {
-            return Err(Failure::new(Exit::Internal, 725, format!("a column does not have the {rows} rows of its table")));
-        }
-        let offset = self.intercept.unwrap_or(0.0);
-        if values.is_empty() {
-            return Ok(vec![offset; rows]);
-        }
-        let weights: Vec<f64> = self.coefficients.0.iter().map(|(_, weight)| *weight).collect();
-        let x = Recipe { clip: self.recipe.clip, columns: kept }.apply(&values)?;
-        Ok(times(x.view(), &weights, offset))
+    /// As [`Recipe::apply`].
+    pub fn logits(&self, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
+        logits(&self.recipe, &self.coefficients, self.intercept.unwrap_or(0.0), columns, rows)
     }
 
     /// Why the fields do not fit together.
     fn check(&self) -> Result<(), String> {
-        let positive = |value: f64| value.is_finite() && value > 0.0;
         let wrong = |why: &str| Err(why.to_owned());
         if self.side == Side::Owner && (self.label.is_none() || self.intercept.is_none()) {
             return wrong("the owner's half has a label and an intercept");
@@ -191,29 +201,61 @@ impl ModelFile {
         for (field, value) in
             [("job_digest", &self.job_digest), ("own_fingerprint", &self.own_fingerprint), ("peer_fingerprint", &self.peer_fingerprint)]
         {
-            if value.len() != 64 || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            if value.len() != 64 || !is_hex(value) {
                 return Err(format!("`{field}` does not have 64 lower-case hex digits"));
             }
         }
-        if !(self.l2.is_finite() && self.l2 >= 0.0 && positive(self.clip) && self.recipe.clip == self.clip) {
+        if !(self.model_id.is_empty() || self.model_id.len() == 32 && is_hex(&self.model_id)) {
+            return wrong("`model_id` does not have 32 lower-case hex digits");
+        }
+        if !(self.l2.is_finite() && self.l2 >= 0.0 && self.clip.is_finite() && self.recipe.clip == self.clip) {
             return wrong("`l2` or `clip` is out of range, or the recipe has another clip");
         }
         if !self.intercept.is_none_or(f64::is_finite) || !self.coefficients.0.iter().all(|(_, weight)| weight.is_finite()) {
             return wrong("a weight is not a finite number");
         }
-        if !self.recipe.columns.iter().all(|column| column.mean.is_finite() && column.sd.is_none_or(positive)) {
-            return wrong("a mean or a deviation of the recipe is out of range");
-        }
-        let mut seen = HashSet::new();
-        if !self.recipe.columns.iter().all(|column| seen.insert(column.name.as_str())) {
-            return wrong("the recipe names a column twice");
-        }
-        let kept = self.recipe.columns.iter().filter(|column| column.sd.is_some()).map(|column| &column.name);
-        if !kept.eq(self.coefficients.0.iter().map(|(name, _)| name)) {
-            return wrong("the coefficients are not those of the recipe's kept columns");
+        fits(&self.recipe, &self.coefficients)?;
+        if let Some(own) = &self.own_model {
+            if self.side == Side::Partner {
+                return wrong("the partner's half has no own model");
+            }
+            if !own.intercept.is_finite() || !own.coefficients.0.iter().all(|(_, weight)| weight.is_finite()) {
+                return wrong("a weight of the own model is not a finite number");
+            }
+            fits(&own.recipe, &own.coefficients)?;
         }
         Ok(())
     }
+}
+
+impl OwnModel {
+    /// The log-odds of each row by the owner's columns alone.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply`].
+    pub fn logits(&self, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
+        logits(&self.recipe, &self.coefficients, self.intercept, columns, rows)
+    }
+}
+
+fn logits(recipe: &Recipe, weights: &Ordered<f64>, offset: f64, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
+    let applied = recipe.apply(columns, rows)?;
+    let weights: Vec<f64> = weights.0.iter().map(|(_, weight)| *weight).collect();
+    Ok(Logits { values: times(applied.features.view(), &weights, offset), unfamiliar: applied.unfamiliar })
+}
+
+/// The recipe is sound and the coefficients are those of its kept features.
+fn fits(recipe: &Recipe, coefficients: &Ordered<f64>) -> Result<(), String> {
+    recipe.check()?;
+    if recipe.names().iter().eq(coefficients.0.iter().map(|(name, _)| name)) {
+        Ok(())
+    } else {
+        Err("the coefficients are not those of the recipe's kept features".into())
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn too_large() -> Failure {
@@ -242,3 +284,4 @@ mod side_name {
 
 #[cfg(test)]
 mod tests;
+mod v1;

@@ -14,16 +14,16 @@ pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align, overlap};
 use crate::contract::{Disclosure, Job, LogisticTerms};
-use crate::data::wording::grouped;
+use crate::data::wording::{grouped, hex};
 use crate::data::{Side, Split, Table, read_table};
 use crate::error::{Exit, Failure};
 use crate::progress::Progress;
+use crate::recipe::{FitRows, Recipe};
 use crate::report::Opened;
 use crate::resources::StageClock;
 use crate::training::cost::declare_training;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
-use crate::training::recipe::Recipe;
 use crate::training::schedule::{PublicSizes, Schedule};
 use crate::training::secure::{OwnerInput, Trained, train};
 use colift_algebra::Engine;
@@ -84,6 +84,8 @@ pub(crate) struct Joint {
     /// Own standardised training rows.
     pub(crate) train: Array2<f64>,
     pub(crate) trained: Trained,
+    /// The model's name on both sides.
+    pub(crate) model_id: String,
     pub(crate) notes: Vec<String>,
 }
 
@@ -147,7 +149,9 @@ pub fn over(
     clock.end(channel.counters());
 
     clock.begin("train");
-    let joint = train_jointly(channel, role, prepared, logistic, aligned, split, &mut ledger, progress)?;
+    // Both halves of one training carry this name; no other training has it.
+    let model_id = hex(&PartHash::new("colift model").part(session).part(digest.as_bytes()).finish()[..16]);
+    let joint = train_jointly(channel, role, prepared, logistic, aligned, split, model_id, &mut ledger, progress)?;
     clock.end(channel.counters());
 
     clock.begin("evaluate");
@@ -176,16 +180,18 @@ fn train_jointly(
     terms: &LogisticTerms,
     aligned: Aligned,
     split: Vec<Split>,
+    model_id: String,
     ledger: &mut Ledger,
     progress: &dyn Progress,
 ) -> Result<Joint, Failure> {
     let table = &prepared.table;
     let rows = rows_of(&aligned, &split, Split::Train);
     let test_rows = rows_of(&aligned, &split, Split::Test);
-    let columns: Vec<&[f64]> = table.columns.iter().map(|c| c.values.as_slice()).collect();
-    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
-    let recipe = Recipe::fit_rows(&columns, &rows, &names, terms.clip)?;
-    let (train_columns, test) = (recipe.apply_rows(&columns, &rows)?, recipe.apply_rows(&columns, &test_rows)?);
+    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
+    let wishes = &prepared.job.private().columns;
+    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
+    let train_columns = recipe.apply_rows(&table.columns, &rows)?.features;
+    let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
     let own_columns = train_columns.len_of(Axis(1));
     let peer_columns = agree::columns(channel, own_columns)?;
     let (owner_columns, partner_columns) = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
@@ -196,7 +202,12 @@ fn train_jointly(
     }
     let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
     for name in recipe.dropped() {
-        notes.push(format!("column {name} is constant on the matched training rows and was dropped"));
+        let why = recipe
+            .columns
+            .iter()
+            .find(|column| column.name == name && !column.features.is_empty())
+            .map_or("gives no feature", |_| "is constant");
+        notes.push(format!("column {name} {why} on the matched training rows and was dropped"));
     }
     if partner_columns < FEWEST_PARTNER_COLUMNS && prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
         notes
@@ -214,7 +225,6 @@ fn train_jointly(
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
     })?;
     let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
-    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
     if let Some(labels) = &labels {
         owner::check_labels(labels, terms, &mut notes)?;
     }
@@ -229,7 +239,7 @@ fn train_jointly(
     let mut engine = Engine::setup(channel, role)?;
     let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
     let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
-    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, notes })
+    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, model_id, notes })
 }
 
 /// The ledger in the report's words.

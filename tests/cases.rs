@@ -5,7 +5,7 @@ use colift::contract::{Disclosure, RateBucket};
 use colift::data::{IdKind, Side, Split, Table, TableSpec, read_table};
 use colift::training::features::Features;
 use colift::training::opening::Ledger;
-use colift::training::recipe::Recipe;
+use colift::training::scaling::Scaling;
 use colift::training::schedule::{PublicSizes, Schedule};
 use colift::training::secure::{OwnerInput, Trained, train};
 use colift::training::twin::{self, SecureModel};
@@ -46,8 +46,8 @@ fn matched(owner: &Table, partner: &Table) -> (Array2<f64>, Array2<f64>, Vec<boo
     pairs.sort_by_key(|(i, _)| (*i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let side = |table: &Table, rows: &[usize]| {
         let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
-        let columns: Vec<&[f64]> = table.columns.iter().map(|c| c.values.as_slice()).collect();
-        Recipe::fit_rows(&columns, rows, &names, 5.0).unwrap().apply_rows(&columns, rows).unwrap()
+        let columns: Vec<&[f64]> = table.columns.iter().map(|c| c.values.numbers().unwrap()).collect();
+        Scaling::fit_rows(&columns, rows, &names, 5.0).unwrap().apply_rows(&columns, rows).unwrap()
     };
     let (own, theirs): (Vec<usize>, Vec<usize>) = pairs.into_iter().unzip();
     let labels = owner.label.as_ref().unwrap();

@@ -11,7 +11,7 @@ use colift::contract::{Disclosure, RateBucket};
 use colift::error::{Exit, Failure};
 use colift::training::features::Features;
 use colift::training::opening::Ledger;
-use colift::training::recipe::Recipe;
+use colift::training::scaling::Scaling;
 use colift::training::schedule::{PublicSizes, Schedule};
 use colift::training::secure::{OwnerInput, Trained, train};
 use colift::training::twin::{self, SecureModel, sigmoid};
@@ -134,7 +134,7 @@ fn make(shape: Shape, prg: &mut Prg) -> Set {
     (labels[0], labels[1]) = (true, false);
     let standardised = |columns: &[Vec<f64>]| {
         let names: Vec<String> = (0..columns.len()).map(|j| format!("c{j}")).collect();
-        Recipe::fit(columns, &names, 5.0).unwrap().apply(columns).unwrap()
+        Scaling::fit(columns, &names, 5.0).unwrap().apply(columns).unwrap()
     };
     Set { owner: standardised(&columns[..owner]), partner: standardised(&columns[owner..]), labels }
 }

@@ -4,15 +4,20 @@ use crate::cli::flags::RunFlags;
 use crate::contract::{Job, LogisticTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
-use crate::model::{ModelFile, ModelSchema, ModelTask};
+use crate::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
 use crate::progress::{Progress, Terminal, Watched};
+use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
 use crate::resources::StageClock;
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
-use crate::run::{Outcome, OverlapOutcome, Prepared, over, owner::OwnerOutcome, partner::PartnerOutcome, prepare};
+use crate::run::{
+    Outcome, OverlapOutcome, Prepared, over,
+    owner::{OwnFit, OwnerOutcome},
+    partner::PartnerOutcome,
+    prepare,
+};
 use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
-use crate::training::recipe::Recipe;
 use crate::training::secure::Trained;
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
@@ -131,12 +136,18 @@ struct Written<'a> {
 impl Written<'_> {
     /// Writes the owner's files; returns the report as JSON and as text.
     fn owner(self, folder: &ResultFolder, outcome: OwnerOutcome) -> Result<(String, String), Failure> {
-        let OwnerOutcome { mut report, mut details, trained, recipe, scores } = outcome;
+        let OwnerOutcome { mut report, mut details, trained, recipe, model_id, own_model, scores } = outcome;
+        let own_weights = own_model.recipe.names().into_iter().zip(own_model.coefficients).collect();
+        let OwnFit { train_rows, recipe: own_recipe, intercept, .. } = own_model;
+        let own_model = Some(OwnModel { train_rows, recipe: own_recipe, intercept, coefficients: own_weights });
         let figures = report.test.and_then(|test| match serde_json::to_value(test) {
             Ok(serde_json::Value::Object(figures)) => Some(figures),
             _ => None,
         });
-        folder.file("model.json", self.model(trained, recipe, report.train_rows, figures)?.to_json()?.as_bytes())?;
+        folder.file(
+            "model.json",
+            ModelFile { own_model, figures, ..self.model(trained, recipe, model_id, report.train_rows)? }.to_json()?.as_bytes(),
+        )?;
         if let Some(scores) = scores {
             folder.file("scores.csv", &self.scores(&scores)?)?;
         }
@@ -149,8 +160,8 @@ impl Written<'_> {
 
     /// Writes the partner's files.
     fn partner(self, folder: &ResultFolder, outcome: PartnerOutcome) -> Result<(String, String), Failure> {
-        let PartnerOutcome { mut report, trained, recipe, notes } = outcome;
-        folder.file("model.json", self.model(trained, recipe, report.train_rows, None)?.to_json()?.as_bytes())?;
+        let PartnerOutcome { mut report, trained, recipe, model_id, notes } = outcome;
+        folder.file("model.json", self.model(trained, recipe, model_id, report.train_rows)?.to_json()?.as_bytes())?;
         report.cost = self.cost;
         let title = self.prepared.job.shared().terms().name.clone();
         let details = Details { title, ended: ended(self.ended), notes, ..Details::default() };
@@ -174,19 +185,15 @@ impl Written<'_> {
         Ok((line, text))
     }
 
-    fn model(
-        &self,
-        trained: Trained,
-        recipe: Recipe,
-        train_rows: u64,
-        figures: Option<serde_json::Map<String, serde_json::Value>>,
-    ) -> Result<ModelFile, Failure> {
+    /// What both sides' model files have alike.
+    fn model(&self, trained: Trained, recipe: Recipe, model_id: String, train_rows: u64) -> Result<ModelFile, Failure> {
         let shared = self.prepared.job.shared();
         let terms: &LogisticTerms =
             shared.logistic().ok_or_else(|| Failure::new(Exit::Internal, 923, "a model without a training task"))?;
         let coefficients: Ordered<f64> = recipe.names().into_iter().zip(trained.coefficients).collect();
         Ok(ModelFile {
-            schema: ModelSchema::V1,
+            schema: ModelSchema::V2,
+            model_id,
             side: self.prepared.job.side(),
             name: shared.terms().name.clone(),
             created: self.ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -202,7 +209,8 @@ impl Written<'_> {
             recipe,
             intercept: trained.intercept,
             coefficients,
-            figures,
+            own_model: None,
+            figures: None,
         })
     }
 

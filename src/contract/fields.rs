@@ -63,6 +63,11 @@ impl<'a> Fields<'a> {
         value.ok_or_else(|| usage(MISSING_KEY, format!("{} is missing in {}", shown(key), self.name)).at(self.name).hint(hint))
     }
 
+    /// A value of any type.
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
+        self.table.get(key)
+    }
+
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }

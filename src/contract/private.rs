@@ -1,13 +1,13 @@
 //! The private part of a job file: where this side's data lie and how it reaches the peer. Never sent.
 
-use super::SharedJob;
 use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, usage};
-use crate::data::Side;
+use super::{SharedJob, columns};
 use crate::data::wording::shown;
+use crate::data::{Side, Wishes};
 use crate::error::Failure;
 use std::path::{Path, PathBuf};
 
-pub(super) const KEYS: [&str; 7] = ["data", "id", "split", "exclude", "allow_leaky", "link", "threads"];
+pub(super) const KEYS: [&str; 8] = ["data", "id", "split", "exclude", "allow_leaky", "columns", "link", "threads"];
 const MOST_THREADS: u64 = 1024;
 
 /// How this side meets the peer.
@@ -20,7 +20,7 @@ pub enum Link {
 }
 
 /// What stays on this side.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PrivateJob {
     /// This side's CSV file.
@@ -33,6 +33,8 @@ pub struct PrivateJob {
     pub exclude: Vec<String>,
     /// Owner's columns that may predict the label alone.
     pub allow_leaky: Vec<String>,
+    /// What was asked of single columns.
+    pub columns: Wishes,
     /// How to meet the peer.
     pub link: Link,
     /// Threads to use; None for all cores.
@@ -73,6 +75,7 @@ impl PrivateJob {
             split: fields.text("split")?,
             exclude: fields.texts("exclude")?.unwrap_or_default(),
             allow_leaky: fields.texts("allow_leaky")?.unwrap_or_default(),
+            columns: fields.table("columns")?.map(columns::read).transpose()?.unwrap_or_default(),
             link: read_link(Fields::new("[private] link", link, &["listen", "dial"], ("", &[]))?)?,
             threads,
         })
@@ -88,6 +91,11 @@ impl PrivateJob {
         for (i, (role, name)) in roles.iter().enumerate() {
             if let Some((other, _)) = roles.iter().take(i).find(|(_, earlier)| earlier == name) {
                 return Err(usage(OUT_OF_RANGE, format!("column {} is named as both {other} and {role}", shown(name))).at("[private]"));
+            }
+            if self.columns.contains_key(*name) {
+                return Err(
+                    usage(OUT_OF_RANGE, format!("column {} is named as {role} and as a feature", shown(name))).at("[private.columns]")
+                );
             }
             if self.exclude.contains(name) {
                 return Err(usage(OUT_OF_RANGE, format!("column {} is named as {role} and excluded", shown(name))).at("[private] exclude"));

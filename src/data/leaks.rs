@@ -34,7 +34,7 @@ pub(super) fn leaking<'a>(
     let mut found: Vec<(&str, f64)> = columns
         .par_iter()
         .filter(|column| !allowed.contains(&column.name))
-        .filter_map(|column| column_auc(&column.values, label, &counts).map(|auc| (column.name.as_str(), auc)))
+        .filter_map(|column| column_auc(column.values.numbers()?, label, &counts).map(|auc| (column.name.as_str(), auc)))
         .filter(|(_, auc)| *auc > LEAK_AUC || *auc < 1.0 - LEAK_AUC)
         .collect();
     found.sort_by(|a, b| (b.1 - 0.5).abs().total_cmp(&(a.1 - 0.5).abs()).then_with(|| a.0.cmp(b.0)));
@@ -44,6 +44,7 @@ pub(super) fn leaking<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Values;
 
     #[test]
     fn ties_count_half_and_only_the_chosen_rows_count() {
@@ -60,7 +61,7 @@ mod tests {
         let label: Vec<bool> = (0..400).map(|i| i % 2 == 0).collect();
         let column = |name: &str, f: &dyn Fn(bool, usize) -> f64| Column {
             name: name.into(),
-            values: label.iter().enumerate().map(|(i, l)| f(*l, i)).collect(),
+            values: Values::Number(label.iter().enumerate().map(|(i, l)| f(*l, i)).collect()),
         };
         let columns = [
             column("up", &|l, _| f64::from(u8::from(l))),

@@ -95,14 +95,15 @@ pub(super) fn column_warnings(columns: &[Column]) -> Vec<Warning> {
 }
 
 fn column_warning(column: &Column) -> Option<Warning> {
-    let first = column.values.first()?;
-    if column.values.iter().all(|value| value == first) {
+    let values = column.values.numbers()?;
+    let first = values.first()?;
+    if values.iter().all(|value| value == first) {
         return Some(Warning::ConstantColumn { column: column.name.clone() });
     }
-    let rows = column.values.len() as f64;
-    let mean = column.values.iter().sum::<f64>() / rows;
-    let deviation = (column.values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / rows).sqrt();
-    let largest_z = column.values.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max) / deviation;
+    let rows = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / rows;
+    let deviation = (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / rows).sqrt();
+    let largest_z = values.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max) / deviation;
     (largest_z > EXTREME_Z).then(|| Warning::ExtremeValues { column: column.name.clone(), largest_z })
 }
 
@@ -110,10 +111,11 @@ fn column_warning(column: &Column) -> Option<Warning> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::data::Values;
 
     #[test]
     fn constant_and_extreme_columns_are_named() {
-        let column = |name: &str, values: Vec<f64>| Column { name: name.into(), values };
+        let column = |name: &str, values: Vec<f64>| Column { name: name.into(), values: Values::Number(values) };
         let one_in = |n: usize| (0..n).map(|i| f64::from(u8::from(i == 0))).collect::<Vec<_>>();
         // One 1 among n zeros lies √(n − 1) standard deviations out.
         let columns = [column("flat", vec![3.0; 9]), column("rare", one_in(2502)), column("fine", one_in(2500))];

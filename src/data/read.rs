@@ -5,7 +5,7 @@ use super::leaks::{LEAK_AUC, leaking};
 use super::lines::{LineCounter, Physical};
 use super::refusals::{LARGEST_VALUE, Reason, Refusals};
 use super::wording::{counted, grouped, nearest, shown};
-use super::{Column, ReadCounts, Side, Split, Table, TableSpec, Warning, quality};
+use super::{Column, ReadCounts, Side, Split, Table, TableSpec, Values, Warning, quality};
 use crate::error::{Exit, Failure};
 use csv::ByteRecord;
 use rayon::prelude::*;
@@ -92,7 +92,7 @@ impl<'a> Reading<'a> {
         }
         let roles = roles(&header, spec)?;
         let features = header.iter().zip(&roles).filter(|(_, role)| matches!(role, Role::Feature(_)));
-        let columns = features.map(|(name, _)| Column { name: name.clone(), values: Vec::new() }).collect();
+        let columns = features.map(|(name, _)| Column { name: name.clone(), values: Values::Number(Vec::new()) }).collect();
         let absent = spec.exclude.iter().filter(|name| !header.contains(name));
         let warnings = absent.map(|name| Warning::ExcludedIsAbsent { column: name.clone() }).collect();
         Ok(Self {
@@ -188,8 +188,8 @@ impl<'a> Reading<'a> {
                         self.refusals.note(reason, i, row);
                         0.0
                     });
-                    if let Some(column) = self.columns.get_mut(*place) {
-                        column.values.push(value);
+                    if let Some(Column { values: Values::Number(values), .. }) = self.columns.get_mut(*place) {
+                        values.push(value);
                     }
                 }
                 Role::Label => {
@@ -254,7 +254,7 @@ impl<'a> Reading<'a> {
             };
             return Err(refuse(self.spec, 312, what).at(format!("{}, {place}", file_name(self.spec))).hint("remove the blank lines"));
         }
-        let filled = self.ids.len() as u64 == rows && self.columns.iter().all(|column| column.values.len() as u64 == rows);
+        let filled = self.ids.len() as u64 == rows && self.columns.iter().all(|column| column.values.rows() as u64 == rows);
         if seen.records != rows + 1 || !filled {
             let (got, want) = (grouped(rows), grouped(seen.records.saturating_sub(1)));
             let what = format!("row count proof failed: {got} rows were read, {want} are in the file");

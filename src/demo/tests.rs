@@ -5,7 +5,7 @@ use super::*;
 use crate::data::wording::hex;
 use crate::data::{Side, Table, TableSpec, intersection, read_table};
 use crate::evaluation::{Metrics, metrics};
-use crate::training::recipe::Recipe;
+use crate::training::scaling::Scaling;
 use crate::training::twin::{fit_logistic, probabilities};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -21,8 +21,8 @@ fn tables(files: &DemoFiles) -> (Table, Table) {
 fn joined(owner: &Table, partner: &Table) -> (Vec<Vec<f64>>, Vec<bool>) {
     let rows: HashMap<&String, usize> = partner.ids.iter().zip(0..).collect();
     let pairs: Vec<(usize, usize)> = (0..owner.rows()).filter_map(|row| rows.get(&owner.ids[row]).map(|other| (row, *other))).collect();
-    let own = owner.columns.iter().map(|column| pairs.iter().map(|pair| column.values[pair.0]).collect());
-    let other = partner.columns.iter().map(|column| pairs.iter().map(|pair| column.values[pair.1]).collect());
+    let own = owner.columns.iter().map(|column| pairs.iter().map(|pair| column.values.numbers().unwrap()[pair.0]).collect());
+    let other = partner.columns.iter().map(|column| pairs.iter().map(|pair| column.values.numbers().unwrap()[pair.1]).collect());
     let label = owner.label.as_ref().unwrap();
     (own.chain(other).collect(), pairs.iter().map(|pair| label[pair.0]).collect())
 }
@@ -33,7 +33,7 @@ fn crossed(columns: &[Vec<f64>], labels: &[bool]) -> Metrics {
     let mut scores = vec![0.0; labels.len()];
     for fold in 0..4 {
         let (test, train): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|row| row % 4 == fold);
-        let recipe = Recipe::fit_rows(columns, &train, &names, 5.0).unwrap();
+        let recipe = Scaling::fit_rows(columns, &train, &names, 5.0).unwrap();
         let train_labels: Vec<bool> = train.iter().map(|&row| labels[row]).collect();
         let fit = fit_logistic(&recipe.apply_rows(columns, &train).unwrap(), &train_labels, 0.001).unwrap();
         let found = probabilities(recipe.apply_rows(columns, &test).unwrap().view(), &fit.coefficients, fit.intercept);

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::data::{Values, Wishes};
 use crate::evaluation::random::normals;
+use crate::recipe::FitRows;
 
 const ROWS: usize = 3_001;
 
@@ -13,24 +15,26 @@ fn columns() -> Vec<Column> {
         .map(|(name, seed)| {
             let mut values = normals(ROWS, seed);
             values.iter_mut().for_each(|value| *value = 10.0 + seed as f64 * *value);
-            Column { name: (*name).to_owned(), values }
+            if seed == 1 {
+                values[5] = 1e6; // beyond the clip
+            }
+            Column { name: (*name).to_owned(), values: Values::Number(values) }
         })
         .collect();
-    columns[0].values[5] = 1e6; // beyond the clip
-    columns.insert(1, Column { name: "flat".to_owned(), values: vec![3.0; ROWS] });
+    columns.insert(1, Column { name: "flat".to_owned(), values: Values::Number(vec![3.0; ROWS]) });
     columns
 }
 
 fn recipe(columns: &[Column]) -> Recipe {
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let values: Vec<&[f64]> = columns.iter().map(|column| column.values.as_slice()).collect();
-    Recipe::fit(&values, &names, 5.0).unwrap()
+    let rows: Vec<usize> = (0..ROWS).collect();
+    Recipe::fit(columns, FitRows { rows: &rows, labels: None, clip: 5.0, wishes: &Wishes::new() }).unwrap()
 }
 
 fn model(side: Side) -> ModelFile {
     let owner = side == Side::Owner;
     ModelFile {
-        schema: ModelSchema::V1,
+        schema: ModelSchema::V2,
+        model_id: "45".repeat(16),
         side,
         name: "vip-2026-11".into(),
         created: "2026-11-23T06:12:00Z".into(),
@@ -46,6 +50,12 @@ fn model(side: Side) -> ModelFile {
         recipe: recipe(&columns()),
         intercept: owner.then_some(-2.5),
         coefficients: [("age", 0.125), ("days", -0.5), ("spend", 0.75)].map(|(name, w)| (name.to_owned(), w)).into_iter().collect(),
+        own_model: owner.then(|| OwnModel {
+            train_rows: ROWS as u64,
+            recipe: recipe(&columns()),
+            intercept: -2.25,
+            coefficients: [("age", 0.25), ("days", 0.5), ("spend", -0.75)].map(|(name, w)| (name.to_owned(), w)).into_iter().collect(),
+        }),
         figures: serde_json::json!({"auc": 0.75, "recall_at_40": 0.625}).as_object().cloned(),
     }
 }
@@ -63,14 +73,7 @@ fn survives_being_written_and_read() {
         let model = model(side);
         let text = model.to_json().unwrap();
         let read = ModelFile::from_json(&text).unwrap();
-        assert_eq!(read.coefficients, model.coefficients, "order and values");
-        assert_eq!(read.recipe.names(), model.recipe.names());
-        assert_eq!((read.side, read.intercept, &read.figures), (side, model.intercept, &model.figures));
-        // Reading a number may move its last bit, no more.
-        for (a, b) in read.recipe.columns.iter().zip(&model.recipe.columns) {
-            assert!((a.mean - b.mean).abs() <= 2.0 * f64::EPSILON * b.mean.abs());
-            assert_eq!(a.sd.is_some(), b.sd.is_some());
-        }
+        assert_eq!(read, model, "every number to the last bit");
         assert_eq!(text.contains("intercept"), side == Side::Owner);
     }
     let home = tempfile::tempdir().unwrap();
@@ -83,9 +86,9 @@ fn survives_being_written_and_read() {
 
 #[test]
 fn another_schema_is_refused_by_name() {
-    let failure = changed(Side::Owner, "colift.model/1", "colift.model/2");
+    let failure = changed(Side::Owner, "colift.model/2", "colift.model/3");
     assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
-    assert!(failure.what.contains("colift.model/2") && failure.what.contains("colift.model/1"), "{failure}");
+    assert!(failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"), "{failure}");
     assert_eq!(changed(Side::Owner, "\"schema\"", "\"scheme\"").exit, Exit::Data);
 }
 
@@ -102,6 +105,11 @@ fn files_that_do_not_fit_together_are_refused() {
         (Side::Owner, "06:12:00Z", "sixZ"),
         (Side::Owner, "abab", "ABab"),
         (Side::Owner, "0101", "01"),
+        (Side::Owner, "4545", "45"),
+        (Side::Partner, "\"recipe\"", "\"own_model\": null, \"recipes\""),
+        (Side::Owner, "-2.25", "1e999"),
+        (Side::Owner, "\"age\": 0.25", "\"flat\": 0.25"),
+        (Side::Owner, "\"kind\": \"number\"", "\"kind\": \"one-hot\""),
         (Side::Owner, "\"l2\": 0.001", "\"l2\": -0.001"),
         (Side::Owner, "\"clip\": 5.0", "\"clip\": 6.0"),
         (Side::Owner, "\"age\": 0.125", "\"age\": 1e999"),
@@ -137,16 +145,15 @@ fn a_model_with_numbers_that_are_none_is_not_written() {
 #[test]
 fn scores_are_the_trainers_own_to_the_bit() {
     let columns = columns();
-    let values: Vec<&[f64]> = columns.iter().map(|column| column.values.as_slice()).collect();
     for side in [Side::Owner, Side::Partner] {
         let model = model(side);
         let weights: Vec<f64> = model.coefficients.0.iter().map(|(_, w)| *w).collect();
-        let expected = times(model.recipe.apply(&values).unwrap().view(), &weights, model.intercept.unwrap_or(0.0));
-        assert_eq!(model.logits(&columns, ROWS).unwrap(), expected);
+        let expected = times(model.recipe.apply(&columns, ROWS).unwrap().features.view(), &weights, model.intercept.unwrap_or(0.0));
+        assert_eq!(model.logits(&columns, ROWS).unwrap().values, expected);
         // Another order, without the dropped column and with a stranger.
         let mut other: Vec<Column> = columns.iter().rev().filter(|column| column.name != "flat").cloned().collect();
-        other.push(Column { name: "stranger".into(), values: vec![f64::NAN; 2] });
-        assert_eq!(model.logits(&other, ROWS).unwrap(), expected);
+        other.push(Column { name: "stranger".into(), values: Values::Number(vec![f64::NAN; 2]) });
+        assert_eq!(model.logits(&other, ROWS).unwrap().values, expected);
     }
 }
 
@@ -154,7 +161,7 @@ fn scores_are_the_trainers_own_to_the_bit() {
 fn missing_columns_are_named_and_lengths_checked() {
     let model = model(Side::Owner);
     let mut columns = columns();
-    columns[2].values.pop();
+    columns[2].values = Values::Number(vec![0.0; ROWS - 1]);
     assert_eq!(model.logits(&columns, ROWS).unwrap_err().id, 725);
     columns.retain(|column| column.name != "days");
     let failure = model.logits(&columns, ROWS).unwrap_err();
@@ -167,8 +174,41 @@ fn missing_columns_are_named_and_lengths_checked() {
 #[test]
 fn a_half_without_columns_is_its_intercept() {
     let mut bare = model(Side::Owner);
-    bare.recipe.columns.retain(|column| column.sd.is_none());
+    bare.recipe.columns.retain(|column| !column.is_kept());
     bare.coefficients.0.clear();
     let bare = ModelFile::from_json(&bare.to_json().unwrap()).unwrap();
-    assert_eq!(bare.logits(&[], 3).unwrap(), [-2.5; 3]);
+    assert_eq!(bare.logits(&[], 3).unwrap().values, [-2.5; 3]);
+}
+
+/// Model files of earlier versions, as they were written; they must load for ever.
+#[test]
+fn files_of_version_1_still_load_and_score_as_they_did() {
+    for (side, text) in [
+        (Side::Owner, include_str!("../../tests/vectors/model/v1/owner.json")),
+        (Side::Partner, include_str!("../../tests/vectors/model/v1/partner.json")),
+    ] {
+        let model = ModelFile::from_json(text).unwrap();
+        assert_eq!((model.side, model.model_id.as_str(), model.own_model.is_none()), (side, "", true));
+        let raw: serde_json::Value = serde_json::from_str(text).unwrap();
+        let scales: Vec<(f64, f64)> = raw["recipe"]["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|column| Some((column["mean"].as_f64()?, column["sd"].as_f64()?)))
+            .collect();
+        let columns: Vec<Column> = model
+            .recipe
+            .inputs()
+            .iter()
+            .zip(&scales)
+            .map(|(name, (mean, sd))| Column { name: (*name).to_owned(), values: Values::Number(vec![*mean, mean + sd]) })
+            .collect();
+        let weights: Vec<f64> = raw["coefficients"].as_object().unwrap().values().map(|weight| weight.as_f64().unwrap()).collect();
+        let intercept = raw["intercept"].as_f64().unwrap_or_default();
+        let scored = model.logits(&columns, 2).unwrap().values;
+        assert!((scored[0] - intercept).abs() < 1e-9);
+        assert!((scored[1] - intercept - weights.iter().sum::<f64>()).abs() < 1e-6);
+        let again = ModelFile::from_json(&model.to_json().unwrap()).unwrap();
+        assert_eq!(again, model, "written in the present version");
+    }
 }

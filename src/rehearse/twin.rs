@@ -1,14 +1,14 @@
 //! The comparison with the plaintext twin, which only a rehearsal can make: it has both files and both models.
 
 use crate::contract::{Job, LogisticTerms};
-use crate::data::{Split, Table, intersection};
+use crate::data::{Split, Table, Wishes, intersection};
 use crate::error::{Exit, Failure};
 use crate::evaluation::{Curves, Ranking};
 use crate::model::ModelFile;
+use crate::recipe::{FitRows, Recipe};
 use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
 use crate::run::{Prepared, owner_split};
-use crate::training::recipe::Recipe;
 use crate::training::twin::{SecureModel, compare, fit_logistic, logits, mean_loss, probabilities};
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
@@ -51,8 +51,8 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     let labels_of = |pairs: &Pairs| pairs.owner.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
     let (train_labels, test_labels) = (labels_of(&train), labels_of(&test));
 
-    let (own_train, own_test) = standardise(own, &train.owner, &test.owner, terms.clip)?;
-    let (their_train, their_test) = standardise(&partner_table, &train.partner, &test.partner, terms.clip)?;
+    let (own_train, own_test) = features(own, &train.owner, &test.owner, Some(&train_labels), terms.clip)?;
+    let (their_train, their_test) = features(&partner_table, &train.partner, &test.partner, None, terms.clip)?;
     let joined = |a: &Array2<f64>, b: &Array2<f64>| {
         concatenate(Axis(1), &[a.view(), b.view()]).map_err(|_| internal("the two halves have other rows"))
     };
@@ -116,12 +116,16 @@ impl Pairs {
     }
 }
 
-/// The recipe fitted on the training rows, applied to training and test rows.
-fn standardise(table: &Table, train: &[usize], test: &[usize], clip: f64) -> Result<(Array2<f64>, Array2<f64>), Failure> {
-    let columns: Vec<&[f64]> = table.columns.iter().map(|c| c.values.as_slice()).collect();
-    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
-    let recipe = Recipe::fit_rows(&columns, train, &names, clip)?;
-    Ok((recipe.apply_rows(&columns, train)?, recipe.apply_rows(&columns, test)?))
+/// The recipe fitted on the training rows, applied to training and test rows. A rehearsal asks nothing of single columns.
+fn features(
+    table: &Table,
+    train: &[usize],
+    test: &[usize],
+    labels: Option<&[bool]>,
+    clip: f64,
+) -> Result<(Array2<f64>, Array2<f64>), Failure> {
+    let recipe = Recipe::fit(&table.columns, FitRows { rows: train, labels, clip, wishes: &Wishes::new() })?;
+    Ok((recipe.apply_rows(&table.columns, train)?.features, recipe.apply_rows(&table.columns, test)?.features))
 }
 
 impl Half {

@@ -4,10 +4,10 @@ use crate::contract::{Disclosure, LogisticTerms};
 use crate::data::Split;
 use crate::error::{Exit, Failure};
 use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, metrics, paired_bootstrap};
+use crate::recipe::{FitRows, Recipe};
 use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
 use crate::run::{Joint, Prepared, scores, split};
 use crate::training::opening::Ledger;
-use crate::training::recipe::Recipe;
 use crate::training::secure::Trained;
 use crate::training::twin::{fit_logistic, probabilities, sigmoid};
 use colift_channel::Channel;
@@ -22,8 +22,24 @@ pub struct OwnerOutcome {
     pub trained: Trained,
     /// The recipe of the own columns.
     pub recipe: Recipe,
+    /// The model's name on both sides.
+    pub model_id: String,
+    /// The own columns alone, fitted on all own training rows.
+    pub own_model: OwnFit,
     /// (position in the own table, joint probability) of the test users, where the job lists them.
     pub scores: Option<Vec<(usize, f64)>>,
+}
+
+/// The owner's columns alone, fitted on all its training rows: what it could do without a partner.
+pub struct OwnFit {
+    /// Training rows.
+    pub train_rows: u64,
+    /// Fitted on these rows.
+    pub recipe: Recipe,
+    /// The intercept.
+    pub intercept: f64,
+    /// Weights on the standardised scale.
+    pub coefficients: Vec<f64>,
 }
 
 /// Refuses labels that are all equal; warns where the rate lies outside the signed bucket.
@@ -51,8 +67,6 @@ pub(crate) fn evaluate(
 ) -> Result<OwnerOutcome, Failure> {
     let shared = prepared.job.shared();
     let test_rows = joint.rows_of(Split::Test);
-    let labels = prepared.table.label.as_deref().unwrap_or_default();
-    let labels_of = |rows: &[usize]| rows.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
     let intercept = joint.trained.intercept.unwrap_or_default();
     let mut report = ReportData {
         matched: joint.aligned.rows.len() as u64,
@@ -72,6 +86,7 @@ pub(crate) fn evaluate(
         no_figures: NoFigures::NotListed,
         ..Details::default()
     };
+    let own_model = fit_own(prepared, terms)?;
     let mut own_scores = None;
     if shared.reveals(Disclosure::ScoresToOwner) {
         let parts = scores::receive(channel, ledger, test_rows.len())?;
@@ -80,11 +95,32 @@ pub(crate) fn evaluate(
         if shared.reveals(Disclosure::MetricsToOwner) {
             ledger.note(Disclosure::MetricsToOwner, 1, 0)?;
             details.no_figures = NoFigures::OneClass;
-            figures(prepared, terms, &joint, &joint_scores, &labels_of, &mut report, &mut details)?;
+            figures(prepared, terms, &joint, &joint_scores, &own_model, &mut report, &mut details)?;
         }
         own_scores = Some(test_rows.iter().copied().zip(joint_scores).collect());
     }
-    Ok(OwnerOutcome { report, details, trained: joint.trained, recipe: joint.recipe, scores: own_scores })
+    Ok(OwnerOutcome {
+        report,
+        details,
+        trained: joint.trained,
+        recipe: joint.recipe,
+        model_id: joint.model_id,
+        own_model,
+        scores: own_scores,
+    })
+}
+
+/// Fits the own columns on all own training rows, matched or not.
+fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnFit, Failure> {
+    let table = &prepared.table;
+    let split = split::own_split(prepared, terms)?;
+    let rows: Vec<usize> = (0..table.rows()).filter(|row| split[*row] == Split::Train).collect();
+    let all = table.label.as_deref().unwrap_or_default();
+    let labels: Vec<bool> = rows.iter().map(|row| all[*row]).collect();
+    let wishes = &prepared.job.private().columns;
+    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: Some(&labels), clip: terms.clip, wishes })?;
+    let fit = fit_logistic(&recipe.apply_rows(&table.columns, &rows)?.features, &labels, terms.l2)?;
+    Ok(OwnFit { train_rows: rows.len() as u64, recipe, intercept: fit.intercept, coefficients: fit.coefficients })
 }
 
 /// The joint model, the own columns alone on the same rows, and the own columns on all own rows, on the same test rows.
@@ -93,11 +129,14 @@ fn figures(
     terms: &LogisticTerms,
     joint: &Joint,
     joint_scores: &[f64],
-    labels_of: &dyn Fn(&[usize]) -> Vec<bool>,
+    own_all: &OwnFit,
     report: &mut ReportData,
     details: &mut Details,
 ) -> Result<(), Failure> {
+    let table = &prepared.table;
     let test_rows = joint.rows_of(Split::Test);
+    let labels = table.label.as_deref().unwrap_or_default();
+    let labels_of = |rows: &[usize]| rows.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
     let test_labels = labels_of(&test_rows);
     let own = fit_logistic(&joint.train, &labels_of(&joint.rows_of(Split::Train)), terms.l2)?;
     let own_scores = probabilities(joint.test.view(), &own.coefficients, own.intercept);
@@ -107,13 +146,8 @@ fn figures(
     details.curves =
         Curves::new(joint_scores, &test_labels).zip(Curves::new(&own_scores, &test_labels)).map(|(joint, own)| CurvePair { joint, own });
 
-    let split = split::own_split(prepared, terms)?;
-    let all_rows: Vec<usize> = (0..prepared.table.rows()).filter(|row| split[*row] == Split::Train).collect();
-    let columns: Vec<&[f64]> = prepared.table.columns.iter().map(|c| c.values.as_slice()).collect();
-    let names: Vec<String> = prepared.table.columns.iter().map(|c| c.name.clone()).collect();
-    let recipe = Recipe::fit_rows(&columns, &all_rows, &names, terms.clip)?;
-    let all = fit_logistic(&recipe.apply_rows(&columns, &all_rows)?, &labels_of(&all_rows), terms.l2)?;
-    let all_scores = probabilities(recipe.apply_rows(&columns, &test_rows)?.view(), &all.coefficients, all.intercept);
+    let features = own_all.recipe.apply_rows(&table.columns, &test_rows)?.features;
+    let all_scores = probabilities(features.view(), &own_all.coefficients, own_all.intercept);
     report.own_all_rows = metrics(&all_scores, &test_labels);
     Ok(())
 }

@@ -3,11 +3,11 @@
 use crate::contract::Disclosure;
 use crate::data::Split;
 use crate::error::Failure;
+use crate::recipe::Recipe;
 use crate::report::PartnerReport;
 use crate::run::owner::ordered;
 use crate::run::{Joint, Prepared, scores};
 use crate::training::opening::Ledger;
-use crate::training::recipe::Recipe;
 use crate::training::secure::Trained;
 use crate::training::twin::logits;
 use colift_channel::Channel;
@@ -20,6 +20,8 @@ pub struct PartnerOutcome {
     pub trained: Trained,
     /// The recipe of the own columns.
     pub recipe: Recipe,
+    /// The model's name on both sides.
+    pub model_id: String,
     /// Warnings of the run.
     pub notes: Vec<String>,
 }
@@ -46,5 +48,5 @@ pub(crate) fn evaluate(
         partner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
         ..PartnerReport::default()
     };
-    Ok(PartnerOutcome { report, trained: joint.trained, recipe: joint.recipe, notes: joint.notes })
+    Ok(PartnerOutcome { report, trained: joint.trained, recipe: joint.recipe, model_id: joint.model_id, notes: joint.notes })
 }

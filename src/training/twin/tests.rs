@@ -4,7 +4,7 @@
 use super::*;
 use crate::evaluation::random::normals;
 use crate::evaluation::{Metrics, Ranking, metrics};
-use crate::training::recipe::Recipe;
+use crate::training::scaling::Scaling;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -77,15 +77,15 @@ impl Joined {
         rows.iter().map(|&row| self.labels[row]).collect()
     }
 
-    /// Fits the first `count` columns as the twin does: recipe, fit and scores of the test rows.
-    pub(crate) fn fit(&self, count: usize) -> (Recipe, Fit, Vec<f64>) {
+    /// Fits the first `count` columns as the twin does: scaling, fit and scores of the test rows.
+    pub(crate) fn fit(&self, count: usize) -> (Scaling, Fit, Vec<f64>) {
         let columns = &self.columns[..count];
-        let recipe = Recipe::fit_rows(columns, &self.train, &self.names[..count], CLIP).unwrap();
-        let x = recipe.apply_rows(columns, &self.train).unwrap();
+        let scaling = Scaling::fit_rows(columns, &self.train, &self.names[..count], CLIP).unwrap();
+        let x = scaling.apply_rows(columns, &self.train).unwrap();
         let fit = fit_logistic(&x, &self.labels_of(&self.train), L2).unwrap();
-        let test = recipe.apply_rows(columns, &self.test).unwrap();
+        let test = scaling.apply_rows(columns, &self.test).unwrap();
         let scores = probabilities(test.view(), &fit.coefficients, fit.intercept);
-        (recipe, fit, scores)
+        (scaling, fit, scores)
     }
 
     pub(crate) fn figures(&self, scores: &[f64]) -> Metrics {
@@ -98,9 +98,9 @@ fn near(what: &str, got: f64, expected: &Value) {
     assert!((got - expected).abs() <= NEAR, "{what}: {got} where {expected} is right");
 }
 
-fn same_coefficients(what: &str, recipe: &Recipe, values: &[f64], expected: &Value) {
+fn same_coefficients(what: &str, scaling: &Scaling, values: &[f64], expected: &Value) {
     let expected = expected.as_object().unwrap();
-    let names = recipe.names();
+    let names = scaling.names();
     assert_eq!(names.iter().collect::<HashSet<_>>(), expected.keys().collect::<HashSet<_>>(), "{what}: columns");
     assert_eq!(names.len(), values.len());
     names.iter().zip(values).for_each(|(name, value)| near(&format!("{what} {name}"), *value, &expected[name]));
@@ -117,22 +117,22 @@ fn equals_the_frozen_answer_of_the_synthetic_case() {
     let hash: String = sha2::Sha256::digest(joined.ids.join("\n")).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hash, frozen["intersection_sha256"].as_str().unwrap());
     for (kind, count) in [("joint", joined.names.len()), ("own_only", joined.owner_columns)] {
-        let (recipe, fit, scores) = joined.fit(count);
+        let (scaling, fit, scores) = joined.fit(count);
         let test = joined.figures(&scores);
         let expected = &frozen[kind];
         near("loss", fit.loss, &expected["loss"]);
         near("objective", fit.objective, &expected["objective"]);
         near("intercept", fit.intercept, &expected["intercept"]);
         near("standard error of the intercept", fit.intercept_standard_error, &expected["intercept_se"]);
-        same_coefficients("coefficient", &recipe, &fit.coefficients, &expected["coefficients"]);
-        same_coefficients("standard error", &recipe, &fit.standard_errors, &expected["se"]);
+        same_coefficients("coefficient", &scaling, &fit.coefficients, &expected["coefficients"]);
+        same_coefficients("standard error", &scaling, &fit.standard_errors, &expected["se"]);
         near("auc", test.auc, &expected["auc"]);
         near("ks", test.ks, &expected["ks"]);
         near("log-loss", test.log_loss, &expected["log_loss"]);
         near("recall at 20", test.recall_at_20, &expected["recall_at_20"]);
         near("recall at 40", test.recall_at_40, &expected["recall_at_40"]);
         if kind == "joint" {
-            assert_eq!(serde_json::to_value(recipe.dropped()).unwrap(), frozen["dropped_columns"]);
+            assert_eq!(serde_json::to_value(scaling.dropped()).unwrap(), frozen["dropped_columns"]);
         }
     }
 }
@@ -151,14 +151,14 @@ fn equals_the_baselines_of_the_real_sets() {
         let baselines: Value = serde_json::from_slice(&std::fs::read(folder.join("baselines.json")).unwrap()).unwrap();
         let joined = Joined::read(&folder, label);
         for (kind, count) in [("joint", joined.names.len()), ("owner", joined.owner_columns)] {
-            let (recipe, fit, scores) = joined.fit(count);
+            let (scaling, fit, scores) = joined.fit(count);
             let test = joined.figures(&scores);
             let expected = &baselines["labels"][label][format!("{kind}_z_clipped_to_5")];
             let place = format!("{set} {label} {kind}");
             near(&format!("{place} loss"), fit.loss, &expected["train_logloss"]);
             near(&format!("{place} objective"), fit.objective, &expected["train_objective"]);
             near(&format!("{place} intercept"), fit.intercept, &expected["intercept"]);
-            same_coefficients(&place, &recipe, &fit.coefficients, &expected["coef_standardised"]);
+            same_coefficients(&place, &scaling, &fit.coefficients, &expected["coef_standardised"]);
             let expected = &expected["test"];
             near(&format!("{place} auc"), test.auc, &expected["auc"]);
             near(&format!("{place} ks"), test.ks, &expected["ks"]);

@@ -1,4 +1,4 @@
-//! The recipe of a party's columns: standardise on the matched training rows, drop constants, clip. Part of the model.
+//! The scaling of a party's columns: standardise on the matched training rows, drop constants, clip. Part of the model.
 
 use crate::error::{Exit, Failure};
 use ndarray::Array2;
@@ -23,18 +23,18 @@ pub struct ColumnScale {
 /// What turns a party's raw columns into the standardised, clipped columns of the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct Scaling {
     /// Standardised values are cut to ±`clip`; nothing is centred again after that.
     pub clip: f64,
     /// The input columns in their order, dropped ones included.
     pub columns: Vec<ColumnScale>,
 }
 
-impl Recipe {
+impl Scaling {
     /// Learns means and deviations from columns that hold the matched training rows and nothing else.
     ///
     /// # Errors
-    /// As [`Recipe::fit_rows`].
+    /// As [`Scaling::fit_rows`].
     pub fn fit<C: AsRef<[f64]> + Sync>(columns: &[C], names: &[String], clip: f64) -> Result<Self, Failure> {
         let rows: Vec<usize> = (0..columns.first().map_or(0, |column| column.as_ref().len())).collect();
         Self::fit_rows(columns, &rows, names, clip)
@@ -71,7 +71,7 @@ impl Recipe {
         Ok(Self { clip, columns })
     }
 
-    /// Names of the columns kept, in the order of the matrix that [`Recipe::apply`] makes.
+    /// Names of the columns kept, in the order of the matrix that [`Scaling::apply`] makes.
     pub fn names(&self) -> Vec<String> {
         self.columns.iter().filter(|column| column.sd.is_some()).map(|column| column.name.clone()).collect()
     }
@@ -81,19 +81,19 @@ impl Recipe {
         self.columns.iter().filter(|column| column.sd.is_none()).map(|column| column.name.clone()).collect()
     }
 
-    /// Standardised, clipped values of all rows: one row a user, one column for each of [`Recipe::names`], row-major.
+    /// Standardised, clipped values of all rows: one row a user, one column for each of [`Scaling::names`], row-major.
     ///
     /// # Errors
-    /// Exit 1, E0620: the columns do not fit the recipe.
+    /// Exit 1, E0620: the columns do not fit the scaling.
     pub fn apply<C: AsRef<[f64]> + Sync>(&self, columns: &[C]) -> Result<Array2<f64>, Failure> {
         let rows: Vec<usize> = (0..columns.first().map_or(0, |column| column.as_ref().len())).collect();
         self.apply_rows(columns, &rows)
     }
 
-    /// As [`Recipe::apply`] for the given rows only, in their order.
+    /// As [`Scaling::apply`] for the given rows only, in their order.
     ///
     /// # Errors
-    /// Exit 1, E0620: the columns do not fit the recipe.
+    /// Exit 1, E0620: the columns do not fit the scaling.
     pub fn apply_rows<C: AsRef<[f64]> + Sync>(&self, columns: &[C], rows: &[usize]) -> Result<Array2<f64>, Failure> {
         check_shape(columns, rows, self.columns.len())?;
         let kept: Vec<(&[f64], f64, f64)> =
@@ -105,12 +105,19 @@ impl Recipe {
         if let Some(target) = out.as_slice_mut() {
             target.par_chunks_exact_mut(kept.len()).with_min_len(256).zip(rows.par_iter().with_min_len(256)).for_each(|(to, &row)| {
                 for (value, (column, mean, sd)) in to.iter_mut().zip(&kept) {
-                    *value = ((column[row] - mean) / sd).clamp(-self.clip, self.clip);
+                    *value = standardised(column[row], *mean, *sd, self.clip);
                 }
             });
         }
         Ok(out)
     }
+}
+
+/// One standardised, clipped value: the last step of every feature, in training, scoring and the twin.
+#[must_use]
+#[inline]
+pub fn standardised(value: f64, mean: f64, sd: f64, clip: f64) -> f64 {
+    ((value - mean) / sd).clamp(-clip, clip)
 }
 
 /// Mean and population standard deviation, each corrected for the rounding of the first pass.
@@ -140,7 +147,7 @@ fn check_shape<C: AsRef<[f64]>>(columns: &[C], rows: &[usize], expected: usize) 
         Err(Failure::new(
             Exit::Internal,
             620,
-            format!("{} columns given where the recipe has {expected}, or uneven lengths", columns.len()),
+            format!("{} columns given where the scaling has {expected}, or uneven lengths", columns.len()),
         ))
     }
 }
@@ -157,10 +164,10 @@ mod tests {
     #[test]
     fn standardises_by_the_population_deviation_then_clips() {
         let columns = vec![vec![1.0, 2.0, 3.0, 4.0], vec![0.0, 0.0, 0.0, 100.0]];
-        let recipe = Recipe::fit(&columns, &names(&["a", "b"]), 1.5).unwrap();
-        assert_eq!(recipe.columns[0].mean, 2.5);
-        assert!((recipe.columns[0].sd.unwrap() - 1.25f64.sqrt()).abs() < 1e-15);
-        let x = recipe.apply(&columns).unwrap();
+        let scaling = Scaling::fit(&columns, &names(&["a", "b"]), 1.5).unwrap();
+        assert_eq!(scaling.columns[0].mean, 2.5);
+        assert!((scaling.columns[0].sd.unwrap() - 1.25f64.sqrt()).abs() < 1e-15);
+        let x = scaling.apply(&columns).unwrap();
         assert!((x[[0, 0]] + 1.5 / 1.25f64.sqrt()).abs() < 1e-15);
         assert_eq!(x[[3, 1]], 1.5, "z = 1.73 is cut");
         assert!(x.column(1).sum() < -0.1, "nothing is centred again after the clip");
@@ -169,35 +176,35 @@ mod tests {
     #[test]
     fn columns_constant_on_the_training_rows_are_dropped_and_listed() {
         let columns = vec![vec![0.1, 0.1, 0.1, 7.0], vec![1.0, 2.0, 3.0, 0.0], vec![1e9 + 0.1, 1e9 + 0.1, 1e9 + 0.1, 0.0]];
-        let recipe = Recipe::fit_rows(&columns, &[0, 1, 2], &names(&["flat", "kept", "large"]), 5.0).unwrap();
-        assert_eq!(recipe.dropped(), names(&["flat", "large"]));
-        assert_eq!(recipe.names(), names(&["kept"]));
-        assert_eq!(recipe.apply_rows(&columns, &[3, 0]).unwrap().dim(), (2, 1));
+        let scaling = Scaling::fit_rows(&columns, &[0, 1, 2], &names(&["flat", "kept", "large"]), 5.0).unwrap();
+        assert_eq!(scaling.dropped(), names(&["flat", "large"]));
+        assert_eq!(scaling.names(), names(&["kept"]));
+        assert_eq!(scaling.apply_rows(&columns, &[3, 0]).unwrap().dim(), (2, 1));
     }
 
     #[test]
     fn a_small_but_real_variation_on_a_large_mean_is_kept() {
         let column: Vec<f64> = (0..1000).map(|i| 1e7 + f64::from(i % 10)).collect();
-        let recipe = Recipe::fit(&[column], &names(&["year"]), 5.0).unwrap();
-        assert!((recipe.columns[0].sd.unwrap() - 8.25f64.sqrt()).abs() < 1e-9);
+        let scaling = Scaling::fit(&[column], &names(&["year"]), 5.0).unwrap();
+        assert!((scaling.columns[0].sd.unwrap() - 8.25f64.sqrt()).abs() < 1e-9);
     }
 
     #[test]
     fn survives_being_written_and_read() {
-        let recipe = Recipe::fit(&[vec![0.1, 0.7, 0.2], vec![1.0; 3]], &names(&["a", "b"]), 5.0).unwrap();
-        let text = serde_json::to_string(&recipe).unwrap();
-        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
-        assert!(serde_json::from_str::<Recipe>(&text.replace("clip", "clop")).is_err());
+        let scaling = Scaling::fit(&[vec![0.1, 0.7, 0.2], vec![1.0; 3]], &names(&["a", "b"]), 5.0).unwrap();
+        let text = serde_json::to_string(&scaling).unwrap();
+        assert_eq!(serde_json::from_str::<Scaling>(&text).unwrap(), scaling);
+        assert!(serde_json::from_str::<Scaling>(&text.replace("clip", "clop")).is_err());
     }
 
     #[test]
     fn wrong_use_is_refused() {
         let column = vec![vec![1.0, 2.0]];
-        assert_eq!(Recipe::fit(&column, &names(&["a", "b"]), 5.0).unwrap_err().id, 620);
-        assert_eq!(Recipe::fit(&[vec![1.0, 2.0], vec![1.0]], &names(&["a", "b"]), 5.0).unwrap_err().id, 620);
-        assert_eq!(Recipe::fit_rows(&column, &[2], &names(&["a"]), 5.0).unwrap_err().id, 620);
-        assert_eq!(Recipe::fit(&column, &names(&["a"]), 0.0).unwrap_err().exit, Exit::Usage);
-        assert_eq!(Recipe::fit_rows(&column, &[], &names(&["a"]), 5.0).unwrap_err().id, 622);
-        assert_eq!(Recipe::fit(&[vec![1e308, -1e308, 1e308]], &names(&["a"]), 5.0).unwrap_err().id, 623);
+        assert_eq!(Scaling::fit(&column, &names(&["a", "b"]), 5.0).unwrap_err().id, 620);
+        assert_eq!(Scaling::fit(&[vec![1.0, 2.0], vec![1.0]], &names(&["a", "b"]), 5.0).unwrap_err().id, 620);
+        assert_eq!(Scaling::fit_rows(&column, &[2], &names(&["a"]), 5.0).unwrap_err().id, 620);
+        assert_eq!(Scaling::fit(&column, &names(&["a"]), 0.0).unwrap_err().exit, Exit::Usage);
+        assert_eq!(Scaling::fit_rows(&column, &[], &names(&["a"]), 5.0).unwrap_err().id, 622);
+        assert_eq!(Scaling::fit(&[vec![1e308, -1e308, 1e308]], &names(&["a"]), 5.0).unwrap_err().id, 623);
     }
 }
