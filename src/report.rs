@@ -11,6 +11,9 @@ mod partner;
 mod svg;
 mod text;
 
+pub(crate) use number::{figure, plain, signed};
+pub(crate) use text::aligned;
+
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};

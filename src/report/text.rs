@@ -219,6 +219,13 @@ fn heading(out: &mut String, text: &str) {
     line(out, text);
 }
 
+/// Cells in aligned columns, for pages of other rooms.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
+    let mut out = String::new();
+    table(&mut out, lines, false);
+    out
+}
+
 /// Cells in aligned columns, indented by two; `right` aligns all but the first column to the right.
 fn table(out: &mut String, lines: &[Vec<String>], right: bool) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
