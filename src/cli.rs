@@ -2,9 +2,11 @@
 
 pub(crate) mod flags;
 mod keys;
+mod meeting;
 mod run;
+mod score;
 
-pub(crate) use run::write_report;
+pub(crate) use run::{ended, write_report};
 
 use crate::data::Side;
 use crate::error::{Exit, Failure};
@@ -70,6 +72,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
         Command::Run(arguments) => run::run(side, &arguments, stop),
+        Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
         Command::Rehearse(files) => owners_only(side, "rehearse").and_then(|()| rehearse::rehearse(&files, stop)),
     }

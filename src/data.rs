@@ -29,6 +29,7 @@ pub use split::{Split, draw_split};
 pub use wish::{ColumnKind, ColumnWish, Encode, Impute, Wishes};
 
 use crate::error::{Exit, Failure};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -88,6 +89,10 @@ pub struct TableSpec {
     pub ids_only: bool,
     /// What was asked of single columns.
     pub wishes: Wishes,
+    /// Read these features and no others; no label is needed. For scoring with a stored model.
+    pub only: Option<BTreeSet<String>>,
+    /// Rows without a usable id are left out and listed in [`Table::skipped`], instead of refusing the file.
+    pub skip_invalid_ids: bool,
 }
 
 impl TableSpec {
@@ -103,6 +108,8 @@ impl TableSpec {
             allow_leaky: Vec::new(),
             ids_only: false,
             wishes: Wishes::new(),
+            only: None,
+            skip_invalid_ids: false,
         }
     }
 
@@ -110,7 +117,9 @@ impl TableSpec {
     fn check(&self, side: Side) -> Result<(), Failure> {
         let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
         match side {
-            Side::Owner if self.label.is_none() && !self.ids_only => return usage("the owner's file needs a label column".into()),
+            Side::Owner if self.label.is_none() && !self.ids_only && self.only.is_none() => {
+                return usage("the owner's file needs a label column".into());
+            }
             Side::Partner if self.label.is_some() => return usage("only the owner's file has a label column".into()),
             Side::Partner if self.split.is_some() => return usage("only the owner's file has a split column".into()),
             _ => {}
@@ -221,6 +230,8 @@ pub struct Table {
     pub warnings: Vec<Warning>,
     /// What was counted while reading.
     pub counts: ReadCounts,
+    /// Rows left out for want of a usable id, in the file's order: the data row counted from 1, and why.
+    pub skipped: Vec<(u64, IdProblem)>,
 }
 
 impl Table {

@@ -8,12 +8,14 @@ mod html;
 mod json;
 mod number;
 mod partner;
+mod score;
 mod svg;
 mod text;
 
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};
+pub use score::{NotScored, ScoreReport, ScoreSchema, ScoredUsers, UnfamiliarCells};
 
 use crate::error::Failure;
 use crate::evaluation::{Curves, Gain, Metrics};

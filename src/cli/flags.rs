@@ -25,6 +25,8 @@ pub enum Command {
     Peers(PeersFlags),
     /// Run a job with the peer
     Run(RunFlags),
+    /// Score users with a stored model, together with the peer it was trained with
+    Score(RunFlags),
     /// Try two files at hand: both real programs on loopback, then the comparison with a plaintext twin (owner's program)
     Rehearse(Box<RehearseFlags>),
 }
@@ -69,7 +71,7 @@ pub struct PeersFlags {
     pub revoke: Option<String>,
 }
 
-/// Flags of `run`.
+/// Flags of `run` and of `score`.
 #[derive(Debug, Args)]
 pub struct RunFlags {
     /// The job file

@@ -69,6 +69,7 @@ struct Reading<'a> {
     warnings: Vec<Warning>,
     unassigned: Option<(u64, u64)>,
     decimals: u64,
+    skipped: Vec<(u64, IdProblem)>,
 }
 
 impl<'a> Reading<'a> {
@@ -109,6 +110,7 @@ impl<'a> Reading<'a> {
             warnings,
             unassigned: None,
             decimals: 0,
+            skipped: Vec::new(),
         })
     }
 
@@ -129,6 +131,7 @@ impl<'a> Reading<'a> {
         if let Some(failure) = self.refusals.into_failure(&file, &self.header, self.counts.rows, kind) {
             return Err(failure);
         }
+        leave_out(&mut self.ids, &mut self.columns, &self.skipped);
         self.counts.bytes = seen.bytes;
         self.counts.byte_order_mark = seen.byte_order_mark;
         self.counts.crlf_lines = seen.crlf;
@@ -152,6 +155,7 @@ impl<'a> Reading<'a> {
             columns: self.columns,
             warnings: self.warnings,
             counts,
+            skipped: self.skipped,
         };
         Ok((table, seen))
     }
@@ -227,6 +231,10 @@ impl<'a> Reading<'a> {
                         id.text
                     });
                     self.ids.push(id.unwrap_or_else(|problem| {
+                        if self.spec.skip_invalid_ids {
+                            self.skipped.push((row, problem));
+                            return String::new();
+                        }
                         let reason = if problem == IdProblem::Empty { Reason::EmptyId } else { Reason::IdNotOfKind };
                         self.refusals.note(reason, i, row);
                         String::new()
@@ -288,6 +296,30 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Drops the skipped rows from ids and columns.
+fn leave_out(ids: &mut Vec<String>, columns: &mut [Column], skipped: &[(u64, IdProblem)]) {
+    if skipped.is_empty() {
+        return;
+    }
+    let mut keep = vec![true; ids.len()];
+    for (row, _) in skipped {
+        if let Some(kept) = usize::try_from(*row).ok().and_then(|row| keep.get_mut(row.wrapping_sub(1))) {
+            *kept = false;
+        }
+    }
+    fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
+        let mut keep = keep.iter();
+        values.retain(|_| keep.next().copied().unwrap_or(true));
+    }
+    retain(ids, &keep);
+    for column in columns {
+        match &mut column.values {
+            Values::Number(values) => retain(values, &keep),
+            Values::Text { codes, .. } => retain(codes, &keep),
+        }
+    }
+}
+
 /// Finds what each column is for.
 fn roles(header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
     let label = spec.label.as_ref().filter(|_| !spec.ids_only);
@@ -322,7 +354,7 @@ fn roles(header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
             Role::Label
         } else if split == Some(name) {
             Role::Split
-        } else if spec.ids_only || spec.exclude.contains(name) {
+        } else if spec.ids_only || spec.exclude.contains(name) || spec.only.as_ref().is_some_and(|only| !only.contains(name)) {
             Role::Unused
         } else {
             features += 1;
@@ -330,7 +362,7 @@ fn roles(header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
         }
     });
     let roles: Vec<Role> = roles.collect();
-    if features == 0 && !spec.ids_only {
+    if features == 0 && !spec.ids_only && spec.only.is_none() {
         return Err(refuse(spec, 309, "the file has no feature columns")
             .hint("a model needs at least one numeric column besides the id, label, split and excluded ones"));
     }
