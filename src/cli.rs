@@ -3,6 +3,7 @@
 pub(crate) mod flags;
 mod keys;
 mod meeting;
+mod model;
 mod run;
 mod score;
 
@@ -69,6 +70,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
     .map_err(|error| Failure::new(Exit::Internal, 902, format!("Ctrl-C cannot be handled: {error}")))?;
     match flags.command {
         Command::Init => keys::init(),
+        Command::Model(model) => model::run(&model),
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
         Command::Run(arguments) => run::run(side, &arguments, stop),

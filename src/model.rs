@@ -315,6 +315,7 @@ mod side_name {
     }
 }
 
+pub mod page;
 #[cfg(test)]
 mod tests;
 mod v1;

@@ -69,6 +69,18 @@ impl Recipe {
         self.columns.iter().filter(|column| column.is_kept()).map(|column| column.name.as_str()).collect()
     }
 
+    /// For people: how many columns stay numbers as they are, and of the others column, encoding, number of features, why.
+    #[must_use]
+    pub fn choices(&self) -> (usize, Vec<[String; 4]>) {
+        let (plain, others): (Vec<&ColumnRecipe>, Vec<_>) = self.columns.iter().partition(|column| column.is_plain());
+        let line = |column: &&ColumnRecipe| {
+            let features = column.features.iter().filter(|scale| scale.sd.is_some()).count();
+            let name = if features == 0 { "dropped" } else { column.encoding.name() };
+            [column.name.clone(), name.to_owned(), features.to_string(), column.why.clone()]
+        };
+        (plain.len(), others.iter().map(line).collect())
+    }
+
     /// How a file must be read for this recipe: the type of each column, and what was taken for missing.
     #[must_use]
     pub fn reading(&self) -> Wishes {
@@ -117,6 +129,12 @@ impl ColumnRecipe {
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.features.iter().any(|scale| scale.sd.is_some())
+    }
+
+    /// Whether it is a number that is only scaled.
+    fn is_plain(&self) -> bool {
+        let as_it_is = matches!(self.encoding, Encoding::Number { indicator: false, limits: None, log1p: false, .. });
+        as_it_is && self.is_kept() && self.missing.is_empty()
     }
 
     /// The type its column must have.

@@ -12,6 +12,9 @@ mod score;
 mod svg;
 mod text;
 
+pub(crate) use number::{figure, plain, signed};
+pub(crate) use text::aligned;
+
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};
@@ -180,6 +183,30 @@ pub struct CurvePair {
     pub own: Curves,
 }
 
+/// What a party's recipe makes of its columns, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecipeTable {
+    /// Whose columns: empty for the reader's own.
+    pub whose: String,
+    /// Columns that stay numbers as they are.
+    pub plain: usize,
+    /// The others: column, encoding, number of features, why.
+    pub lines: Vec<[String; 4]>,
+}
+
+impl RecipeTable {
+    /// One sentence about the columns that stay as they are.
+    pub(crate) fn summary(&self) -> String {
+        let are = if self.plain == 1 { "column is a number and stays" } else { "columns are numbers and stay" };
+        format!("{} {are} as in the file", number::count(self.plain as u64))
+    }
+
+    /// The title over the table.
+    pub(crate) fn title(&self) -> String {
+        if self.whose.is_empty() { "Recipe".to_owned() } else { format!("Recipe of the {}'s columns", self.whose) }
+    }
+}
+
 /// What people read beside the figures; not part of `report.json`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Details {
@@ -195,6 +222,8 @@ pub struct Details {
     pub clip: f64,
     /// Everything opened in the run.
     pub opened: Vec<Opened>,
+    /// What was made of the raw columns; both sides' in a rehearsal.
+    pub recipes: Vec<RecipeTable>,
     /// Warnings of the run, such as a short row count.
     pub notes: Vec<String>,
     /// Why there are no figures, where there are none.

@@ -19,7 +19,7 @@ use crate::data::{Side, Split, Table, read_table};
 use crate::error::{Exit, Failure};
 use crate::progress::Progress;
 use crate::recipe::{FitRows, Recipe};
-use crate::report::Opened;
+use crate::report::{Opened, RecipeTable};
 use crate::resources::StageClock;
 use crate::training::cost::declare_training;
 use crate::training::features::Features;
@@ -198,6 +198,9 @@ fn train_jointly(
     let train_columns = recipe.apply_rows(&table.columns, &rows)?.features;
     let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
     let own_columns = train_columns.len_of(Axis(1));
+    for [column, encoding, features, why] in recipe.choices().1 {
+        progress.note(&format!("column {column}: {encoding}, {features} features ({why})"));
+    }
     let peer_columns = agree::columns(channel, own_columns)?;
     let (owner_columns, partner_columns) = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
     if own_columns == 0 || peer_columns == 0 {
@@ -245,6 +248,12 @@ fn train_jointly(
     let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
     let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
     Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, model_id, notes })
+}
+
+/// The recipe in the report's words; `whose` is empty for the reader's own.
+pub(crate) fn recipe_table(whose: &str, recipe: &Recipe) -> RecipeTable {
+    let (plain, lines) = recipe.choices();
+    RecipeTable { whose: whose.to_owned(), plain, lines }
 }
 
 /// The ledger in the report's words; `scored` says whose scores.

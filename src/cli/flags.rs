@@ -19,6 +19,8 @@ pub enum Command {
     Demo(DemoFlags),
     /// Make this side's identity key and print its fingerprint
     Init,
+    /// Look at this side's stored halves of models
+    Model(ModelFlags),
     /// Meet the other side once, compare what both programs show, and pin its key
     Pair(PairFlags),
     /// List the pinned peers, or revoke one
@@ -43,6 +45,43 @@ pub struct DemoFlags {
     /// Folder of the results [default: colift-runs/demo/<UTC time>]
     #[arg(long)]
     pub out: Option<PathBuf>,
+}
+
+/// Flags of `model`.
+#[derive(Debug, Args)]
+pub struct ModelFlags {
+    /// What to look at.
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+/// The forms of `model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// The models under a folder of results, oldest first
+    List {
+        /// Folder of results
+        #[arg(default_value = "colift-runs")]
+        folder: PathBuf,
+        /// Print a list as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One model: its recipe, weights and figures
+    Show {
+        /// A model.json, or a folder of results
+        model: PathBuf,
+        /// Print the file in its present form
+        #[arg(long)]
+        json: bool,
+    },
+    /// What differs between two models
+    Diff {
+        /// A model.json, or a folder of results
+        old: PathBuf,
+        /// Another one
+        new: PathBuf,
+    },
 }
 
 /// Flags of `pair`.

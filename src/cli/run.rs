@@ -14,7 +14,7 @@ use crate::run::{
     Outcome, OverlapOutcome, Prepared, over,
     owner::{OwnFit, OwnerOutcome},
     partner::PartnerOutcome,
-    prepare,
+    prepare, recipe_table,
 };
 use crate::training::secure::Trained;
 use colift_channel::StopFlag;
@@ -86,10 +86,11 @@ impl Written<'_> {
     /// Writes the partner's files.
     fn partner(self, folder: &ResultFolder, outcome: PartnerOutcome) -> Result<(String, String), Failure> {
         let PartnerOutcome { mut report, trained, recipe, model_id, notes } = outcome;
-        folder.file("model.json", self.model(trained, recipe, model_id, report.train_rows)?.to_json()?.as_bytes())?;
-        report.cost = self.cost;
+        report.cost = self.cost.clone();
         let title = self.prepared.job.shared().terms().name.clone();
-        let details = Details { title, ended: ended(self.ended), notes, ..Details::default() };
+        let recipes = vec![recipe_table("", &recipe)];
+        let details = Details { title, ended: ended(self.ended), notes, recipes, ..Details::default() };
+        folder.file("model.json", self.model(trained, recipe, model_id, report.train_rows)?.to_json()?.as_bytes())?;
         let (line, text) = (report.to_json_line()?, report.to_text(&details));
         write_report(folder, &line, &text, &report.to_html(&details))?;
         Ok((line, text))

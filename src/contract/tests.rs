@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::data::{IdKind, Side};
+use crate::data::{ColumnKind, Encode, IdKind, Impute, Side};
 
 const OWNER: &str = include_str!("../../examples/jobs/owner.toml");
 const PARTNER: &str = include_str!("../../examples/jobs/partner.toml");
@@ -391,5 +391,48 @@ fn disclosures_have_one_name_and_one_story_each() {
         assert!(
             ["both sides learn", "the owner learns", "each side learns", "the partner learns"].iter().any(|who| story.starts_with(who))
         );
+    }
+}
+
+/// The owner's example with wishes for single columns.
+fn with_columns(text: &str) -> Result<Job, Failure> {
+    parse(&format!("{OWNER}\n{text}"), Side::Owner)
+}
+
+#[test]
+fn wishes_for_columns_are_read_and_stay_private() {
+    let job = with_columns(
+        "[private.columns.pdays]\nmissing = [\"-1\"]\nimpute = \"median\"\nwinsorise = [0.01, 0.99]\n\
+         [private.columns.\"home city\"]\nencode = \"hash\"\ncount = 64\n\
+         [private.columns.zip]\ntype = \"text\"\nimpute = 7\n[private.columns.age]\nencode = \"woe\"",
+    )
+    .unwrap();
+    let wishes = &job.table_spec().wishes;
+    let pdays = &wishes["pdays"];
+    assert_eq!(
+        (pdays.missing.as_slice(), pdays.impute, pdays.winsorise),
+        (["-1".to_owned()].as_slice(), Some(Impute::Median), Some([0.01, 0.99]))
+    );
+    let city = &wishes["home city"];
+    assert_eq!((city.encode, city.count, city.kind), (Some(Encode::Hash), Some(64), Some(ColumnKind::Text)));
+    assert_eq!((wishes["zip"].kind, wishes["zip"].impute), (Some(ColumnKind::Text), Some(Impute::Value(7.0))));
+    assert_eq!((wishes["age"].encode, wishes["age"].kind), (Some(Encode::Woe), None));
+    assert_eq!(job.shared().digest(), owner().digest(), "nothing of it is agreed or sent");
+
+    for (text, words) in [
+        ("[private.columns.a]\nencode = \"onehot\"", "did you mean `one-hot`"),
+        ("[private.columns.a]\nencoding = \"hash\"", "unknown key `encoding`"),
+        ("[private.columns.a]\ntype = \"date\"", "no type of a column"),
+        ("[private.columns.a]\nwinsorise = [0.9, 0.1]", "two rising quantiles"),
+        ("[private.columns.a]\nwinsorise = [0.1, 1.1]", "two rising quantiles"),
+        ("[private.columns.a]\ncount = 1", "allowed is 2 to 1024"),
+        ("[private.columns.a]\nimpute = \"mode\"", "neither"),
+        ("[private.columns.a]\nimpute = nan", "not a finite number"),
+        ("[private.columns.vip_within_30_days]\nencode = \"woe\"", "as label and as a feature"),
+        ("[private.columns]\na = 1", "a column's wishes are a table"),
+    ] {
+        let failure = with_columns(text).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage, "{text}");
+        assert!(failure.to_string().contains(words), "{text}: {failure}");
     }
 }

@@ -212,3 +212,29 @@ fn files_of_version_1_still_load_and_score_as_they_did() {
         assert_eq!(again, model, "written in the present version");
     }
 }
+
+#[test]
+fn models_are_found_listed_shown_and_compared() {
+    let home = tempfile::tempdir().unwrap();
+    for (folder, side) in [("b/2", Side::Owner), ("a/1", Side::Partner), (".a.partial-x", Side::Owner)] {
+        std::fs::create_dir_all(home.path().join(folder)).unwrap();
+        std::fs::write(home.path().join(folder).join("model.json"), model(side).to_json().unwrap()).unwrap();
+    }
+    let found = page::find(home.path()).unwrap();
+    assert_eq!(found, [home.path().join("a/1/model.json"), home.path().join("b/2/model.json")], "unfinished runs are left out");
+    let loaded: Vec<_> = found.into_iter().map(|path| (path.clone(), ModelFile::load(&path).unwrap())).collect();
+    let list = page::list(&loaded);
+    assert_eq!(list.lines().count(), 3);
+    assert!(list.contains("vip-2026-11   partner") && list.contains(".7500") && list.contains("45454545"), "{list}");
+    let shown = page::show(&model(Side::Owner));
+    for words in ["recall_at_40", "3 features on 3001 rows", "flat   dropped", "days    -.5000", "peer's key"] {
+        assert!(shown.contains(words), "{words} in\n{shown}");
+    }
+    assert_eq!(page::differences(&model(Side::Owner), &model(Side::Owner)), Vec::<String>::new());
+    let mut other = model(Side::Owner);
+    other.l2 = 0.01;
+    other.coefficients.0[1].1 = 0.5;
+    other.recipe.columns[0].encoding = crate::recipe::Encoding::Hash { buckets: 1 };
+    let differences = page::differences(&model(Side::Owner), &other);
+    assert_eq!(differences, ["ridge, clip: 0.001, ±5 → 0.01, ±5", "column age: number → hash", "weight of days: -.5000 → +.5000"]);
+}

@@ -47,81 +47,100 @@ fn unfit(column: &Column, what: &str, hint: &str) -> Failure {
     Failure::new(Exit::Usage, 731, format!("column {}: {what}", shown(&column.name))).at("[private.columns]").hint(hint.to_owned())
 }
 
-/// The numbers of the training rows.
+/// The numbers of the training rows, in the file's order: sums are the same whatever order the matching gave.
 struct Numbers {
-    /// In row order, NaN where missing.
+    /// NaN where missing.
     all: Vec<f64>,
-    /// Those present, rising.
-    sorted: Vec<f64>,
+    missing: usize,
+    /// The smallest number, in how many rows it stands, and the next larger one.
+    lowest: f64,
+    lowest_rows: usize,
+    next: f64,
+    highest: f64,
 }
 
 impl Numbers {
     fn of(values: &[f64], rows: &[usize]) -> Self {
         let all: Vec<f64> = rows.iter().map(|row| values[*row]).collect();
-        let mut sorted: Vec<f64> = all.iter().copied().filter(|value| !value.is_nan()).collect();
+        let (mut missing, mut lowest, mut lowest_rows, mut next, mut highest) = (0, f64::INFINITY, 0, f64::INFINITY, f64::NEG_INFINITY);
+        for value in &all {
+            if value.is_nan() {
+                missing += 1;
+            } else if *value < lowest {
+                (next, lowest, lowest_rows) = (lowest, *value, 1);
+            } else if *value == lowest {
+                lowest_rows += 1;
+            } else {
+                next = next.min(*value);
+            }
+            highest = highest.max(*value);
+        }
+        Self { all, missing, lowest, lowest_rows, next, highest }
+    }
+
+    /// Those present, but for one number that means "missing".
+    fn present(&self, sentinel: Option<f64>) -> impl Iterator<Item = f64> {
+        self.all.iter().copied().filter(move |value| !value.is_nan() && Some(*value) != sentinel)
+    }
+
+    fn sorted(&self, sentinel: Option<f64>) -> Vec<f64> {
+        let mut sorted: Vec<f64> = self.present(sentinel).collect();
         sorted.sort_unstable_by(f64::total_cmp);
-        Self { all, sorted }
+        sorted
     }
 
-    fn missing(&self) -> usize {
-        self.all.len() - self.sorted.len()
-    }
-
-    /// The value below which the share q of the numbers lies (nearest rank).
-    fn quantile(&self, q: f64) -> f64 {
-        let last = self.sorted.len().saturating_sub(1);
-        self.sorted.get((q * last as f64).round() as usize).copied().unwrap_or_default()
-    }
-
-    fn mean(&self) -> f64 {
-        self.sorted.iter().sum::<f64>() / self.sorted.len().max(1) as f64
+    fn mean(&self, sentinel: Option<f64>) -> f64 {
+        let (count, sum) = self.present(sentinel).fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+        if count > 0.0 { sum / count } else { 0.0 }
     }
 
     /// The one negative number that must mean "missing", and how many rows have it.
     fn sentinel(&self) -> Option<(f64, usize)> {
-        let lowest = *self.sorted.first()?;
-        let count = self.sorted.partition_point(|value| *value <= lowest);
-        let next = *self.sorted.get(count)?;
-        let share = count as f64 / self.all.len() as f64;
-        (SENTINELS.contains(&lowest) && next >= 0.0 && share >= FREQUENT).then_some((lowest, count))
+        let share = self.lowest_rows as f64 / self.all.len() as f64;
+        let fits = SENTINELS.contains(&self.lowest) && self.next >= 0.0 && self.next.is_finite() && share >= FREQUENT;
+        fits.then_some((self.lowest, self.lowest_rows))
     }
 
-    /// The largest value's distance from the mean in standard deviations, where no number is negative.
-    fn far(&self) -> Option<f64> {
-        let (first, last) = (*self.sorted.first()?, *self.sorted.last()?);
-        let mean = self.mean();
-        let variance = self.sorted.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / self.sorted.len() as f64;
-        let z = (last - mean) / variance.sqrt();
-        (first >= 0.0 && z > FAR_Z).then_some(z)
-    }
-
-    /// Lower ends of quantile bins: distinct, none at or below the smallest number.
-    fn edges(&self, bins: usize) -> Vec<f64> {
-        let mut edges: Vec<f64> = (1..bins).map(|i| self.quantile(i as f64 / bins as f64)).collect();
-        edges.dedup();
-        edges.retain(|edge| self.sorted.first().is_some_and(|first| edge > first));
-        edges
+    /// The largest value's distance from the mean in standard deviations, where no number (but the sentinel) is negative.
+    fn far(&self, sentinel: Option<f64>) -> Option<f64> {
+        let lowest = if sentinel == Some(self.lowest) { self.next } else { self.lowest };
+        let mean = self.mean(sentinel);
+        let (count, squares) = self.present(sentinel).fold((0.0, 0.0), |(n, sum), value| (n + 1.0, sum + (value - mean) * (value - mean)));
+        let z = (self.highest - mean) / (squares / f64::max(count, 1.0)).sqrt();
+        (lowest >= 0.0 && z > FAR_Z).then_some(z)
     }
 }
 
+/// The value below which the share q of sorted numbers lies (nearest rank).
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    sorted.get((q * sorted.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or_default()
+}
+
+/// Lower ends of quantile bins: distinct, none at or below the smallest number.
+fn edges(sorted: &[f64], bins: usize) -> Vec<f64> {
+    let mut edges: Vec<f64> = (1..bins).map(|i| quantile(sorted, i as f64 / bins as f64)).collect();
+    edges.dedup();
+    edges.retain(|edge| sorted.first().is_some_and(|first| edge > first));
+    edges
+}
+
 fn number(column: &Column, numbers: &Numbers, on: FitRows<'_>, wish: &ColumnWish) -> Result<(Encoding, String), Failure> {
-    if numbers.sorted.is_empty() {
+    if numbers.missing == numbers.all.len() {
         return Ok((Encoding::Dropped, "no training row has a value".into()));
     }
-    let missing = numbers.missing();
     let bins = wish.count.unwrap_or(BINS);
     match wish.encode {
         Some(Encode::OneHot | Encode::Hash) => {
             Err(unfit(column, "its cells were read as numbers", "add type = \"text\" to encode numbers as categories"))
         }
         Some(Encode::Bins) => {
-            let edges = numbers.edges(bins);
+            let edges = edges(&numbers.sorted(None), bins);
             let why = format!("asked for; {} quantile bins", edges.len() + 1);
-            Ok((Encoding::Bins { edges, missing: missing > 0 }, why))
+            Ok((Encoding::Bins { edges, missing: numbers.missing > 0 }, why))
         }
         Some(Encode::Woe) => {
             let labels = labels(column, on)?;
-            let edges = numbers.edges(bins);
+            let edges = edges(&numbers.sorted(None), bins);
             let mut tally = Evidence::new(edges.len() + 2, labels);
             for (value, label) in numbers.all.iter().zip(labels) {
                 tally.add(if value.is_nan() { edges.len() + 1 } else { bin(&edges, *value) }, *label);
@@ -137,43 +156,41 @@ fn number(column: &Column, numbers: &Numbers, on: FitRows<'_>, wish: &ColumnWish
 
 fn plain(numbers: &Numbers, wish: &ColumnWish) -> (Encoding, String) {
     let mut why: Vec<String> = Vec::new();
-    let missing = numbers.missing();
-    let sentinel = numbers.sentinel().filter(|_| wish.encode.is_none() && wish.missing.is_empty() && wish.impute.is_none());
-    if let Some((value, count)) = sentinel {
+    let found = numbers.sentinel().filter(|_| wish.encode.is_none() && wish.missing.is_empty() && wish.impute.is_none());
+    if let Some((value, count)) = found {
         let share = 100.0 * count as f64 / numbers.all.len() as f64;
         why.push(format!("{value} in {share:.0} % of the rows is the only negative number: taken as missing"));
     }
-    if missing > 0 {
-        why.push(format!("{} of {} training rows lack it", grouped(missing as u64), grouped(numbers.all.len() as u64)));
+    if numbers.missing > 0 {
+        why.push(format!("{} of {} training rows lack it", grouped(numbers.missing as u64), grouped(numbers.all.len() as u64)));
     }
-    let present = Numbers { all: Vec::new(), sorted: numbers.sorted[sentinel.map_or(0, |(_, count)| count)..].to_vec() };
+    let sentinel = found.map(|(value, _)| value);
     let fill = match wish.impute {
         Some(Impute::Value(value)) => value,
-        Some(Impute::Median) => present.quantile(0.5),
-        Some(Impute::Mean) | None => present.mean(),
+        Some(Impute::Median) => quantile(&numbers.sorted(sentinel), 0.5),
+        Some(Impute::Mean) | None => numbers.mean(sentinel),
     };
-    let limits = wish.winsorise.map(|[low, high]| [present.quantile(low), present.quantile(high)]);
-    if let Some([low, high]) = wish.winsorise {
+    let limits = wish.winsorise.map(|[low, high]| {
         why.push(format!("asked for: cut at the quantiles {low} and {high}"));
-    }
-    let log1p = match wish.encode {
-        Some(encode) => {
+        let sorted = numbers.sorted(sentinel);
+        [quantile(&sorted, low), quantile(&sorted, high)]
+    });
+    let log1p = match (wish.encode, numbers.far(sentinel)) {
+        (Some(encode), _) => {
             why.push(format!("asked for: {}", encode.name()));
             encode == Encode::Log1p
         }
-        None => match present.far() {
-            Some(z) if wish.winsorise.is_none() => {
-                why.push(format!("the largest value lies {z:.0} standard deviations out: logarithm"));
-                true
-            }
-            _ => false,
-        },
+        (None, Some(z)) if wish.winsorise.is_none() => {
+            why.push(format!("the largest value lies {z:.0} standard deviations out: logarithm"));
+            true
+        }
+        (None, _) => false,
     };
     if why.is_empty() {
         why.push("numbers".into());
     }
-    let indicator = missing > 0 || sentinel.is_some();
-    (Encoding::Number { fill, indicator, sentinel: sentinel.map(|(value, _)| value), limits, log1p }, why.join("; "))
+    let indicator = numbers.missing > 0 || sentinel.is_some();
+    (Encoding::Number { fill, indicator, sentinel, limits, log1p }, why.join("; "))
 }
 
 /// The levels of the training rows.

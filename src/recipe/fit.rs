@@ -45,9 +45,12 @@ impl Recipe {
             .hint(near));
         }
         // Sums run in the file's order, whatever order the matching gave: the same rows give the same bits.
-        let mut rows = on.rows.to_vec();
-        rows.sort_unstable();
-        let columns: Vec<ColumnRecipe> = columns.par_iter().map(|column| fit_column(column, on, &rows)).collect::<Result<_, _>>()?;
+        let label = |place: usize| on.labels.and_then(|labels| labels.get(place)).copied().unwrap_or_default();
+        let mut in_order: Vec<(usize, bool)> = on.rows.iter().enumerate().map(|(place, row)| (*row, label(place))).collect();
+        in_order.sort_unstable();
+        let (rows, labels): (Vec<usize>, Vec<bool>) = in_order.into_iter().unzip();
+        let on = FitRows { rows: &rows, labels: on.labels.map(|_| labels.as_slice()), ..on };
+        let columns: Vec<ColumnRecipe> = columns.par_iter().map(|column| fit_column(column, on)).collect::<Result<_, _>>()?;
         let mut recipe = Self { clip: on.clip, columns };
         recipe.rename_collisions();
         Ok(recipe)
@@ -64,17 +67,17 @@ impl Recipe {
     }
 }
 
-fn fit_column(column: &Column, on: FitRows<'_>, in_order: &[usize]) -> Result<ColumnRecipe, Failure> {
+fn fit_column(column: &Column, on: FitRows<'_>) -> Result<ColumnRecipe, Failure> {
     let plain = ColumnWish::default();
     let wish = on.wishes.get(&column.name).unwrap_or(&plain);
     let (encoding, why) = choose(column, on, wish)?;
     let names: Vec<String> = encoding.suffixes().iter().map(|suffix| format!("{}{suffix}", column.name)).collect();
     let width = names.len();
-    let mut raw: Vec<Vec<f64>> = vec![Vec::with_capacity(in_order.len()); width];
+    let mut raw: Vec<Vec<f64>> = vec![Vec::with_capacity(on.rows.len()); width];
     let bound =
         encoding.bind(column).ok_or_else(|| Failure::new(Exit::Internal, 730, "an encoding was chosen for another type of column"))?;
     let mut cells = vec![0.0; width];
-    for row in in_order {
+    for row in on.rows {
         bound.write(*row, &mut cells);
         raw.iter_mut().zip(&cells).for_each(|(feature, cell)| feature.push(*cell));
     }

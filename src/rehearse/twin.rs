@@ -8,7 +8,7 @@ use crate::model::ModelFile;
 use crate::recipe::{FitRows, Recipe};
 use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
-use crate::run::{Prepared, owner_split};
+use crate::run::{Prepared, owner_split, recipe_table};
 use crate::training::twin::{SecureModel, compare, fit_logistic, logits, mean_loss, probabilities};
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
@@ -94,6 +94,7 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
         l2: terms.l2,
         clip: terms.clip,
         opened: partner.opened,
+        recipes: [("owner", &halves.owner), ("partner", &halves.partner)].map(|(side, half)| recipe_table(side, &half.model.recipe)).into(),
         notes,
         curves: curves.map(|(joint, own)| CurvePair { joint, own }),
         ..Details::default()

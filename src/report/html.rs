@@ -50,7 +50,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
         let (loss, objective) = (figure(train.loss, 6), figure(train.objective, 6));
         facts.push(("training", format!("loss {loss}, objective {objective}; l2 {}, clip ±{}", details.l2, details.clip)));
     }
-    facts.push(("dropped columns", list(&data.dropped_columns, "constant on the matched training rows")));
+    facts.push(("dropped columns", list(&data.dropped_columns, "nothing varies on the matched training rows")));
     facts.push(("ended", plain(&details.ended)));
     definitions(&mut body, &facts);
     notes(&mut body, &details.notes);
@@ -68,6 +68,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     let own = data.owner_coefficients.as_ref().map(|coefficients| ("Own weights", intercept.as_str(), coefficients));
     let other = data.partner_coefficients.as_ref().map(|coefficients| ("Partner's weights", "; in a rehearsal only", coefficients));
     weights(&mut body, &[own, other]);
+    recipes(&mut body, details);
     if let Some(twin) = data.twin {
         body.push_str("<h2>Against the plaintext twin</h2>");
         let mut facts = vec![
@@ -96,7 +97,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
     let mut body = head("colift partner's report", &details.title, "unknown", &data.headline());
     let facts = [
         ("rows", rows(data.matched, data.train_rows, data.test_rows)),
-        ("dropped columns", list(&data.dropped_columns, "constant on the matched training rows")),
+        ("dropped columns", list(&data.dropped_columns, "nothing varies on the matched training rows")),
         ("ended", plain(&details.ended)),
     ];
     definitions(&mut body, &facts);
@@ -107,6 +108,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
         table(&mut body, "", &["", "joint model"], &lines, false);
     }
     weights(&mut body, &[data.partner_coefficients.as_ref().map(|coefficients| ("Own weights", "", coefficients))]);
+    recipes(&mut body, details);
     opened(&mut body, &data.opened);
     cost(&mut body, &data.cost);
     body.push_str(
@@ -156,6 +158,16 @@ fn definitions(body: &mut String, facts: &[(&str, String)]) {
 fn notes(body: &mut String, notes: &[String]) {
     for note in notes {
         let _ = write!(body, "<p class=\"note\">{}</p>", escape(note));
+    }
+}
+
+fn recipes(body: &mut String, details: &Details) {
+    for recipe in &details.recipes {
+        let _ = write!(body, "<h2>{}</h2><p>{}.</p>", escape(&recipe.title()), escape(&recipe.summary()));
+        if !recipe.lines.is_empty() {
+            let lines: Vec<Vec<String>> = recipe.lines.iter().map(|cells| cells.iter().map(|cell| escape(cell)).collect()).collect();
+            table(body, "words", &["column", "encoding", "features", "why"], &lines, false);
+        }
     }
 }
 

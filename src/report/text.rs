@@ -31,6 +31,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     for note in &details.notes {
         line(&mut out, &format!("warning: {}", plain(note)));
     }
+    recipes(&mut out, details);
     if let Some(coefficients) = &data.owner_coefficients {
         weights(&mut out, "Own weights (standardised scale)", coefficients, data.intercept);
     }
@@ -72,6 +73,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
     for note in &details.notes {
         line(&mut out, &format!("warning: {}", plain(note)));
     }
+    recipes(&mut out, details);
     if let Some(coefficients) = &data.partner_coefficients {
         weights(&mut out, "Own weights (standardised scale)", coefficients, None);
     }
@@ -140,7 +142,21 @@ fn dropped(out: &mut String, columns: &[String]) {
     if !columns.is_empty() {
         line(out, "");
         let names: Vec<String> = columns.iter().map(|name| plain(name)).collect();
-        line(out, &format!("dropped, constant on the matched training rows: {}", names.join(", ")));
+        line(out, &format!("dropped, nothing varies on the matched training rows: {}", names.join(", ")));
+    }
+}
+
+fn recipes(out: &mut String, details: &Details) {
+    for recipe in &details.recipes {
+        heading(out, &recipe.title());
+        line(out, &format!("  {}", recipe.summary()));
+        let features = |text: &str| if text == "1" { "1 feature".to_owned() } else { format!("{text} features") };
+        let lines: Vec<Vec<String>> = recipe
+            .lines
+            .iter()
+            .map(|[name, encoding, count, why]| vec![plain(name), encoding.clone(), features(count), plain(why)])
+            .collect();
+        table(out, &lines, false);
     }
 }
 
@@ -201,6 +217,13 @@ pub(super) fn line(out: &mut String, text: &str) {
 pub(super) fn heading(out: &mut String, text: &str) {
     line(out, "");
     line(out, text);
+}
+
+/// Cells in aligned columns, for pages of other rooms.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
+    let mut out = String::new();
+    table(&mut out, lines, false);
+    out
 }
 
 /// Cells in aligned columns, indented by two; `right` aligns all but the first column to the right.

@@ -6,7 +6,7 @@ use crate::error::{Exit, Failure};
 use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, metrics, paired_bootstrap};
 use crate::recipe::{FitRows, Recipe};
 use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
-use crate::run::{Joint, Prepared, scores, split};
+use crate::run::{Joint, Prepared, recipe_table, scores, split};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
 use crate::training::twin::{fit_logistic, probabilities, sigmoid};
@@ -82,6 +82,7 @@ pub(crate) fn evaluate(
         label: terms.label.clone(),
         l2: terms.l2,
         clip: terms.clip,
+        recipes: vec![recipe_table("", &joint.recipe)],
         notes: joint.notes.clone(),
         no_figures: NoFigures::NotListed,
         ..Details::default()

@@ -286,3 +286,32 @@ fn the_other_side_may_listen_and_a_run_never_overwrites_another() {
         assert!(ended.err.lines().last().unwrap().starts_with("results: colift-runs/case/"), "{}", ended.err);
     }
 }
+
+#[test]
+fn the_stored_models_can_be_listed_shown_and_compared() {
+    let main = &*MAIN;
+    let _machine = together();
+    for side in SIDES {
+        let listed = main.world.run(side, &["model", "list"]);
+        let listed = &listed.fine().out;
+        assert_eq!(listed.lines().count(), 2, "a head and one model: {listed}");
+        assert!(listed.contains(side.name()), "{listed}");
+        let json: Value = serde_json::from_str(&main.world.run(side, &["model", "list", "--json"]).fine().out).unwrap();
+        assert_eq!(json[0]["model_id"], model_id(main, side));
+        let folder = main.folder(side);
+        let folder = folder.to_str().unwrap();
+        let shown = main.world.run(side, &["model", "show", folder]);
+        assert!(shown.fine().out.contains("Own weights") && shown.out.contains(model_id(main, side).as_str().unwrap()), "{}", shown.out);
+        let same = main.world.run(side, &["model", "diff", folder, folder]);
+        assert_eq!(same.fine().out.trim(), "the two files hold the same model");
+        main.world.run(side, &["model", "show", "nothing.json"]).failed(&[13], &["nothing.json"], "no model file");
+        main.world.run(side, &["model", "list", "nowhere"]).failed(&[2], &["model list DIR"], "no folder");
+    }
+    assert_eq!(model_id(main, Side::Owner), model_id(main, Side::Partner), "both halves carry one name");
+}
+
+fn model_id(main: &Main, side: Side) -> Value {
+    let model: Value = serde_json::from_str(&std::fs::read_to_string(main.folder(side).join("model.json")).unwrap()).unwrap();
+    assert_eq!(model["model_id"].as_str().unwrap().len(), 32);
+    model["model_id"].clone()
+}

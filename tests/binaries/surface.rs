@@ -15,7 +15,7 @@ fn run(side: Side, arguments: &[&str]) -> crate::world::Ended {
 fn help_names_every_command_and_version_names_what_must_meet() {
     for side in SIDES {
         let help = run(side, &["--help"]);
-        for command in ["init", "pair", "peers", "run", "score", "demo", "rehearse", "--version"] {
+        for command in ["init", "pair", "peers", "run", "model", "score", "demo", "rehearse", "--version"] {
             assert!(help.fine().out.contains(command), "{}", help.out);
         }
         assert!(help.out.contains(&format!("Usage: colift-{side}")), "{}", help.out);
