@@ -1,5 +1,6 @@
 //! The command line of both programs: raw flags → checked settings → a command. stdout is data, stderr is for people.
 
+mod data;
 pub(crate) mod flags;
 mod keys;
 mod meeting;
@@ -73,6 +74,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Model(model) => model::run(&model),
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
+        Command::Data(arguments) => data::data(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),

@@ -95,8 +95,6 @@ impl Job {
     pub fn table_spec(&self) -> TableSpec {
         let label = self.shared.logistic().filter(|_| self.side == Side::Owner).map(|terms| terms.label.clone());
         TableSpec {
-            path: self.private.data.clone(),
-            id: self.private.id.clone(),
             id_kind: self.shared.terms().id_kind,
             split: self.private.split.clone().filter(|_| label.is_some()),
             label,
@@ -104,7 +102,7 @@ impl Job {
             allow_leaky: self.private.allow_leaky.clone(),
             ids_only: matches!(self.shared.terms().task, TaskTerms::Overlap),
             wishes: self.private.columns.clone(),
-            ..TableSpec::new("", "")
+            ..TableSpec::new(&self.private.data, &self.private.id)
         }
     }
 }

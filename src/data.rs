@@ -1,30 +1,49 @@
-//! Reads one party's file into a checked [`Table`]: rows proved complete, ids canonical, every cell a finite number.
+//! Reads one party's files into a checked [`Table`]: rows proved complete, ids canonical, every cell a number or a category.
 //!
 //! Everything here happens before the first network byte. What cannot be trusted is refused with exit code 13, with counts, the
 //! column and the first row, never with an id or a cell's text. Ids leave this room only for the matching; training sees rows.
+//! What is read, repaired and refused: docs/DATA.md.
 //!
-//! - [`read_table`]: CSV with a header into a [`Table`] · [`draw_split`]: train and test rows by a keyed hash of the id
+//! - [`read_table`]: CSV or Parquet, one file, several by a pattern or standard input, into a [`Table`]
+//! - [`draw_split`]: train and test rows by a keyed hash of the id
 //! - [`canonical_id`]: the published id forms · [`column_auc`]: the leak check's figure
 //! - [`intersection`]: the common ids of two files, for trials where one person holds both
 
+mod cells;
+mod check;
+mod csv_file;
+mod dialect;
+mod feature;
+mod id_column;
 pub mod ids;
 mod intersection;
 mod leaks;
+mod levels;
 mod lines;
+mod lock;
+mod parquet_file;
 mod quality;
 mod read;
 mod refusals;
+mod roles;
+mod rows;
+mod source;
 mod split;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod wish;
 pub mod wording;
 
-pub use ids::{CanonicalId, IdKind, IdProblem, canonical_id};
+pub use check::{Page, check};
+pub use dialect::Dialect;
+pub use ids::{CanonicalId, IdKind, IdProblem, Region, canonical_id};
 pub use intersection::{Intersection, intersection, intersection_sha256};
 pub use leaks::{LEAK_AUC, column_auc};
+pub use lock::{LOCK_SCHEMA, Lock};
 pub use quality::{EXTREME_Z, Warning};
 pub use read::read_table;
+pub use source::{Format, STANDARD_INPUT};
 pub use split::{Split, draw_split};
 pub use wish::{ColumnKind, ColumnWish, Encode, Impute, Wishes};
 
@@ -68,13 +87,15 @@ impl fmt::Display for Side {
     }
 }
 
-/// Which file to read and what its columns are. Every column not named here is a numeric feature.
+/// Which file to read and what its columns are. Every column not named here is a feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableSpec {
-    /// The CSV file.
+    /// The file, CSV or Parquet; a pattern such as `part-*.csv`; or `-` for standard input.
     pub path: PathBuf,
     /// The id column.
     pub id: String,
+    /// Further id columns of a composite id, in the order of its parts.
+    pub more_ids: Vec<String>,
     /// How ids are spelt.
     pub id_kind: IdKind,
     /// The owner's 0/1 label column.
@@ -93,6 +114,12 @@ pub struct TableSpec {
     pub only: Option<BTreeSet<String>>,
     /// Rows without a usable id are left out and listed in [`Table::skipped`], instead of refusing the file.
     pub skip_invalid_ids: bool,
+    /// The region whose national phone numbers are completed, such as `DE`.
+    pub region: Option<String>,
+    /// Most bytes that the table may hold in memory.
+    pub max_memory: Option<u64>,
+    /// A lock of `data check`: other data are refused.
+    pub lock: Option<PathBuf>,
 }
 
 impl TableSpec {
@@ -110,22 +137,48 @@ impl TableSpec {
             wishes: Wishes::new(),
             only: None,
             skip_invalid_ids: false,
+            more_ids: Vec::new(),
+            region: None,
+            max_memory: None,
+            lock: None,
         }
+    }
+
+    /// The id columns, one for each part of the id kind.
+    pub fn id_columns(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).filter(|id| !id.is_empty()).chain(&self.more_ids)
     }
 
     /// Refuses settings that contradict each other or the side.
     fn check(&self, side: Side) -> Result<(), Failure> {
+        self.check_side(side, true)
+    }
+
+    /// As [`Self::check`]; a first look (not `whole`) may come without a label and without an id column.
+    fn check_side(&self, side: Side, whole: bool) -> Result<(), Failure> {
         let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
         match side {
-            Side::Owner if self.label.is_none() && !self.ids_only && self.only.is_none() => {
+            Side::Owner if whole && self.label.is_none() && !self.ids_only && self.only.is_none() => {
                 return usage("the owner's file needs a label column".into());
             }
             Side::Partner if self.label.is_some() => return usage("only the owner's file has a label column".into()),
             Side::Partner if self.split.is_some() => return usage("only the owner's file has a split column".into()),
             _ => {}
         }
-        let roles = [Some(("id", &self.id)), self.label.as_ref().map(|l| ("label", l)), self.split.as_ref().map(|s| ("split", s))];
-        let roles: Vec<(&str, &String)> = roles.into_iter().flatten().collect();
+        let (columns, parts) = (self.id_columns().count(), self.id_kind.parts().len());
+        if columns != parts && (whole || columns > 0) {
+            let columns = wording::counted(columns as u64, "id column is", "id columns are");
+            return usage(format!("id kind {} needs one column for each of its {parts} parts, {columns} named", self.id_kind));
+        }
+        self.check_roles()
+    }
+
+    /// Refuses a column with two roles.
+    fn check_roles(&self) -> Result<(), Failure> {
+        let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
+        let ids = self.id_columns().map(|id| Some(("id", id)));
+        let roles = ids.chain([self.label.as_ref().map(|l| ("label", l)), self.split.as_ref().map(|s| ("split", s))]);
+        let roles: Vec<(&str, &String)> = roles.flatten().collect();
         for (i, (role, name)) in roles.iter().enumerate() {
             if let Some((other, _)) = roles[..i].iter().find(|(_, earlier)| earlier == name) {
                 return usage(format!("column {} is named as both {other} and {role}", wording::shown(name)));
@@ -197,9 +250,9 @@ impl fmt::Debug for Values {
 /// What was counted while reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadCounts {
-    /// Data rows in the file, found twice: by the CSV reader and by an own count of the physical records.
+    /// Data rows of all files, found twice: by the reader and by an own count of the CSV records, or by a Parquet file's footer.
     pub rows: u64,
-    /// Bytes of the file.
+    /// Bytes of all files.
     pub bytes: u64,
     /// Ids whose ends were cut.
     pub ids_trimmed: u64,
@@ -207,12 +260,46 @@ pub struct ReadCounts {
     pub ids_rewritten: u64,
     /// Ids trimmed, rewritten or both.
     pub ids_repaired: u64,
-    /// The file began with a UTF-8 byte-order mark.
+    /// Ids that were written as floats and are whole numbers now.
+    pub ids_from_floats: u64,
+    /// Cells of features without a value.
+    pub missing_cells: u64,
+    /// Numbers written with full-width digits or the like.
+    pub numbers_repaired: u64,
+    /// A file began with a UTF-8 byte-order mark.
     pub byte_order_mark: bool,
     /// Lines ended by CRLF.
     pub crlf_lines: u64,
     /// Blank lines after the last row.
     pub trailing_blank_lines: u64,
+}
+
+/// One file of a table, read to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRead {
+    /// As it was named.
+    pub name: String,
+    /// What it is and how it is written.
+    pub format: Format,
+    /// Its data rows, proved.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The last line has no line end.
+    pub(in crate::data) unterminated: bool,
+    /// Rows over several lines, and the record of the first.
+    pub(in crate::data) multi_line: Option<(u64, u64)>,
+}
+
+impl fmt::Display for FileRead {
+    /// One line for a person: what was detected.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = wording::counted(self.rows, "row", "rows");
+        match self.format {
+            Format::Csv(dialect) => write!(f, "{}: CSV, {dialect}, {rows}", self.name),
+            Format::Parquet => write!(f, "{}: Parquet, {rows}", self.name),
+        }
+    }
 }
 
 /// One party's data: refused or complete. `Debug` shows sizes only.
@@ -232,6 +319,8 @@ pub struct Table {
     pub counts: ReadCounts,
     /// Rows left out for want of a usable id, in the file's order: the data row counted from 1, and why.
     pub skipped: Vec<(u64, IdProblem)>,
+    /// The files it came from, in order, each with its proved rows.
+    pub files: Vec<FileRead>,
 }
 
 impl Table {

@@ -79,7 +79,9 @@ pub fn prepare(job: Job) -> Result<Prepared, Failure> {
         failure
     })?;
     // A few new users may well be alike, and the model's recipe cuts extremes.
-    table.warnings.retain(|warning| !matches!(warning, Warning::ConstantColumn { .. } | Warning::ExtremeValues { .. }));
+    table
+        .warnings
+        .retain(|warning| !matches!(warning, Warning::ConstantColumn { .. } | Warning::ExtremeValues { .. } | Warning::ManyLevels { .. }));
     Ok(Prepared { job, model, table })
 }
 

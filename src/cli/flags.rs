@@ -25,6 +25,8 @@ pub enum Command {
     Pair(PairFlags),
     /// List the pinned peers, or revoke one
     Peers(PeersFlags),
+    /// Look at this side's data before a job
+    Data(DataFlags),
     /// Run a job with the peer
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
@@ -108,6 +110,58 @@ pub struct PeersFlags {
     /// Revoke this peer (its name or fingerprint); later links to it are refused
     #[arg(long)]
     pub revoke: Option<String>,
+}
+
+/// Flags of `data`.
+#[derive(Debug, Args)]
+pub struct DataFlags {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// The commands of `data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Read the files to their end and print what they hold and what is wrong with them; write a lock that names them
+    Check(DataCheckFlags),
+}
+
+/// Flags of `data check`.
+#[derive(Debug, Args)]
+pub struct DataCheckFlags {
+    /// A CSV or Parquet file, a pattern in quotes such as 'part-*.csv', or - for standard input
+    pub file: PathBuf,
+    /// Id column; several, separated by commas, make one composite id; without it only the columns are looked at
+    #[arg(long, value_delimiter = ',')]
+    pub id: Vec<String>,
+    /// How ids are spelt: opaque, email, phone, hash, device, or for a composite id such as phone+device [default: opaque]
+    #[arg(long)]
+    pub id_kind: Option<String>,
+    /// The owner's 0/1 label column
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The owner's column of train and test
+    #[arg(long)]
+    pub split: Option<String>,
+    /// Columns that are not features, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Region whose national phone numbers are completed, such as DE
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Most memory that the table may take, such as 2G
+    #[arg(long)]
+    pub max_memory: Option<String>,
+    /// Print the page as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the lock goes [default: beside a single file, as FILE.lock.json]
+    #[arg(long, value_name = "PATH")]
+    pub lock: Option<PathBuf>,
+    /// Write no lock
+    #[arg(long, conflicts_with = "lock")]
+    pub no_lock: bool,
 }
 
 /// Flags of `run` and of `score`.

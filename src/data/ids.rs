@@ -4,80 +4,36 @@
 //! |---|---|---|
 //! | `opaque` | blanks and zero-width characters cut from the ends, nothing else | empty, control characters inside |
 //! | `email` | ends cut, NFKC, lower case | not exactly one `@` with text on both sides; blanks or invisible characters inside |
-//! | `phone` | NFKC; blanks, dots, hyphens and brackets removed: `+` and 8 to 15 digits | no `+`, a leading 0, other characters, a bracketed trunk zero `(0)` |
+//! | `phone` | NFKC; blanks, dots, hyphens and brackets removed: `+` and 8 to 15 digits | no `+`, a leading 0, other characters, a bracketed trunk zero `(0)`, `.0` after separators |
 //! | `hash` | ends cut, lower-case hex of 32, 40, 56, 64, 96 or 128 digits | any other length or character |
 //! | `device` | ends cut, lower-case hex of 8 to 64 digits, hyphens kept | hyphens at an end or doubled, only zeros, other characters |
 //!
-//! No id is longer than [`MAX_ID_BYTES`] in canonical form. The forms are published with vectors in `tests/vectors/ids/v1`;
-//! their names are part of the contract, so a change of form needs a new version.
+//! With a default region ([`Region`], the owner's or partner's own setting) a phone number without `+` is completed; `.0` at the end of
+//! 7 or more bare digits is cut from a phone number (it passed through a floating-point type). A composite id (`phone+device`) is the
+//! canonical forms of its columns joined by U+001F, which no canonical form holds, so that different columns never give one text.
+//!
+//! No id is longer than [`MAX_ID_BYTES`] in canonical form. The forms are published with vectors in `tests/vectors/ids/v1` and, for
+//! regions, floats and composite ids, `v2`; their names are part of the contract, so a change of form needs a new version.
 
 use std::borrow::Cow;
-use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 mod country;
+mod defects;
+mod kind;
+mod regions;
 #[cfg(test)]
 mod tests;
 
-/// Longest canonical id in bytes.
+pub use defects::{Repair, defect};
+pub use kind::{IdKind, Parts};
+pub use regions::Region;
+
+/// Longest canonical id in bytes; for a composite one, of each part.
 pub const MAX_ID_BYTES: usize = 1024;
 
-/// What the ids of both files are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum IdKind {
-    /// Anything: trimmed only.
-    #[default]
-    Opaque,
-    /// E-mail addresses.
-    Email,
-    /// Telephone numbers in E.164 form.
-    Phone,
-    /// Hex digests.
-    Hash,
-    /// Advertising or device ids: hex, often as a UUID.
-    Device,
-}
-
-impl IdKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Opaque, Self::Email, Self::Phone, Self::Hash, Self::Device];
-
-    /// The name in job files and on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opaque => "opaque",
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::Hash => "hash",
-            Self::Device => "device",
-        }
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// What an id of this kind looks like, for messages.
-    #[must_use]
-    pub fn form(self) -> &'static str {
-        match self {
-            Self::Opaque => "up to 1,024 bytes without control characters",
-            Self::Email => "text, one @, text; no blanks",
-            Self::Phone => "E.164: + and 8 to 15 digits",
-            Self::Hash => "32, 40, 56, 64, 96 or 128 hex digits",
-            Self::Device => "8 to 64 hex digits, not all zero, single hyphens between them",
-        }
-    }
-}
-
-impl fmt::Display for IdKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+/// Stands between the parts of a composite id.
+pub const PART_SEPARATOR: char = '\u{1f}';
 
 /// Why an id has no canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +55,18 @@ pub struct CanonicalId {
     pub rewritten: bool,
     /// A phone number whose country code is assigned to nobody: test numbers, or a typing error.
     pub unassigned_country: bool,
+    repairs: [bool; Repair::ALL.len()],
 }
 
-/// The canonical form of one id.
+impl CanonicalId {
+    /// Whether this was done.
+    #[must_use]
+    pub fn has(&self, repair: Repair) -> bool {
+        self.repairs.get(repair as usize).copied().unwrap_or(false)
+    }
+}
+
+/// The canonical form of one id, or of one part of a composite id, without a default region.
 ///
 /// # Errors
 /// [`IdProblem`]: nothing left after trimming, or not of the stated kind.
@@ -114,6 +79,14 @@ pub struct CanonicalId {
 /// assert!(id.trimmed && id.rewritten);
 /// ```
 pub fn canonical_id(kind: IdKind, raw: &str) -> Result<CanonicalId, IdProblem> {
+    canonical_in(kind, None, raw)
+}
+
+/// As [`canonical_id`], with the region whose national phone numbers are completed.
+///
+/// # Errors
+/// As [`canonical_id`].
+pub fn canonical_in(kind: IdKind, region: Option<&Region>, raw: &str) -> Result<CanonicalId, IdProblem> {
     let core = raw.trim_matches(is_blank);
     if core.is_empty() {
         return Err(IdProblem::Empty);
@@ -121,17 +94,48 @@ pub fn canonical_id(kind: IdKind, raw: &str) -> Result<CanonicalId, IdProblem> {
     let text = match kind {
         IdKind::Opaque => (!core.contains(char::is_control)).then(|| core.to_owned()),
         IdKind::Email => email(core),
-        IdKind::Phone => phone(core),
+        IdKind::Phone => phone(core, region),
         IdKind::Hash => hash(core),
         IdKind::Device => device(core),
+        IdKind::Composite(_) => None,
     };
     let text = text.filter(|text| !text.is_empty() && text.len() <= MAX_ID_BYTES).ok_or(IdProblem::NotOfKind)?;
-    Ok(CanonicalId {
-        trimmed: core.len() != raw.len(),
-        rewritten: text != core,
-        unassigned_country: kind == IdKind::Phone && !country::is_assigned(text.trim_start_matches('+')),
-        text,
-    })
+    let (trimmed, rewritten) = (core.len() != raw.len(), text != core);
+    let mut repairs = [false; Repair::ALL.len()];
+    if trimmed || rewritten {
+        let phone = kind == IdKind::Phone;
+        let done = |repair: Repair| match repair {
+            Repair::Ends => trimmed,
+            Repair::Case => rewritten && !phone && core.bytes().any(|b| b.is_ascii_uppercase()),
+            Repair::Width => rewritten && !core.is_ascii(),
+            Repair::Separators => rewritten && phone && core.contains(|c: char| is_blank(c) || "-()[]".contains(c)),
+            Repair::Region => rewritten && phone && !core.starts_with(['+', '\u{ff0b}']),
+            Repair::Float => rewritten && phone && float_digits(core).is_some(),
+        };
+        repairs = Repair::ALL.map(done);
+    }
+    let unassigned_country = kind == IdKind::Phone && !country::is_assigned(text.trim_start_matches('+'));
+    Ok(CanonicalId { trimmed, rewritten, unassigned_country, repairs, text })
+}
+
+/// The canonical form of a composite id from the texts of its columns.
+///
+/// # Errors
+/// [`IdProblem`] and the place of the first part that has no canonical form; place 0 when the number of texts is not that of the parts.
+pub fn composite_id(kind: IdKind, region: Option<&Region>, raws: &[&str]) -> Result<String, (usize, IdProblem)> {
+    let parts = kind.parts();
+    if parts.len() != raws.len() {
+        return Err((0, IdProblem::NotOfKind));
+    }
+    let mut text = String::new();
+    for (place, (part, raw)) in parts.iter().zip(raws).enumerate() {
+        let id = canonical_in(*part, region, raw).map_err(|problem| (place, problem))?;
+        if place > 0 {
+            text.push(PART_SEPARATOR);
+        }
+        text.push_str(&id.text);
+    }
+    Ok(text)
 }
 
 /// Characters that no reader sees: they are cut from the ends of ids, headers and cells.
@@ -157,8 +161,20 @@ fn email(core: &str) -> Option<String> {
     (whole && !text.contains(|c: char| is_blank(c) || c.is_control())).then_some(text)
 }
 
-fn phone(core: &str) -> Option<String> {
+/// The digits of a whole number that was written as a float: 7 or more, perhaps a `+`, then `.0`.
+fn float_digits(text: &str) -> Option<&str> {
+    let whole = text.strip_suffix(".0")?;
+    let digits = whole.strip_prefix('+').unwrap_or(whole);
+    (digits.len() >= 7 && digits.bytes().all(|b| b.is_ascii_digit())).then_some(whole)
+}
+
+fn phone(core: &str, region: Option<&Region>) -> Option<String> {
     let wide = if core.is_ascii() { Cow::Borrowed(core) } else { Cow::Owned(core.nfkc().collect::<String>()) };
+    let wide = float_digits(&wide).unwrap_or(&wide);
+    // A float with separators: was the zero dialled or not?
+    if wide.ends_with(".0") {
+        return None;
+    }
     let mut text = String::with_capacity(16);
     let mut trunk = String::new();
     for c in wide.chars() {
@@ -174,6 +190,9 @@ fn phone(core: &str) -> Option<String> {
     // `+44 (0)20 …`: the zero is dialled inside the country only; kept, it would be another number.
     if trunk.contains("(0)") || trunk.contains("[0]") {
         return None;
+    }
+    if !text.starts_with('+') {
+        text = format!("+{}", region?.complete(&text)?);
     }
     let digits = text.strip_prefix('+')?;
     ((8..=15).contains(&digits.len()) && !digits.starts_with('0')).then_some(text)

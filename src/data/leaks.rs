@@ -1,16 +1,20 @@
 //! The leak check: an owner column that alone predicts the label almost perfectly was filled in after the fact.
 
-use super::Column;
+use super::source::refuse;
+use super::wording::{counted, shown};
+use super::{Column, Split, Table, TableSpec, Values};
+use crate::error::Failure;
 use rayon::prelude::*;
 
 /// An AUC beyond this, or below one minus this, is a leak. The best honest column of the real sets has .970.
 pub const LEAK_AUC: f64 = 0.995;
 
 /// How well a column alone ranks the label: area under the ROC curve, ties at mid-rank. None where one class is missing.
+/// Missing values rank above all others.
 #[must_use]
 pub fn column_auc(values: &[f64], label: &[bool], counts: impl Fn(usize) -> bool) -> Option<f64> {
     let mut pairs: Vec<(f64, bool)> =
-        values.iter().zip(label).enumerate().filter(|(row, _)| counts(*row)).map(|(_, (v, l))| (*v, *l)).collect();
+        values.iter().zip(label).enumerate().filter(|(row, _)| counts(*row)).map(|(_, (v, l))| (top(*v), *l)).collect();
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let positives = pairs.iter().filter(|(_, label)| *label).count() as f64;
     let negatives = pairs.len() as f64 - positives;
@@ -24,6 +28,50 @@ pub fn column_auc(values: &[f64], label: &[bool], counts: impl Fn(usize) -> bool
     (positives > 0.0 && negatives > 0.0).then(|| won / (positives * negatives))
 }
 
+/// A missing value as a number above all others: a tie of its own.
+fn top(value: f64) -> f64 {
+    if value.is_nan() { f64::INFINITY } else { value }
+}
+
+/// How well a column of text alone ranks the label. The label's rate of each level is taken from one half of the rows and ranks the
+/// other half, and the other way round; the smaller of both figures counts. Rates on the rows that they were taken from would rank
+/// them well by chance alone where levels are rare.
+fn text_auc(codes: &[u32], levels: usize, label: &[bool], counts: &impl Fn(usize) -> bool) -> Option<f64> {
+    let place = |row: usize| codes.get(row).map_or(levels, |code| (*code as usize).min(levels));
+    let halves = [0, 1].map(|half| {
+        let mine = |row: usize| counts(row) && row % 2 == half;
+        let mut rates = vec![(0u32, 0u32); levels + 1];
+        let (mut rows, mut positives) = (0u32, 0u32);
+        for (row, label) in label.iter().enumerate().filter(|(row, _)| mine(*row)) {
+            if let Some((n, p)) = rates.get_mut(place(row)) {
+                (*n, *p) = (*n + 1, *p + u32::from(*label));
+            }
+            (rows, positives) = (rows + 1, positives + u32::from(*label));
+        }
+        let base = f64::from(positives) / f64::from(rows.max(1));
+        let rate: Vec<f64> = rates.iter().map(|(n, p)| (f64::from(*p) + base) / (f64::from(*n) + 1.0)).collect();
+        let scores: Vec<f64> = (0..label.len()).map(|row| rate.get(place(row)).copied().unwrap_or(base)).collect();
+        column_auc(&scores, label, |row| counts(row) && row % 2 != half)
+    });
+    Some(halves[0]?.min(halves[1]?))
+}
+
+/// How well any column alone ranks the label. A missing number may stand at either end.
+fn any_auc(values: &Values, label: &[bool], counts: &impl Fn(usize) -> bool) -> Option<f64> {
+    match values {
+        Values::Text { codes, levels } => text_auc(codes, levels.len(), label, counts),
+        Values::Number(values) => {
+            let high = column_auc(values, label, counts)?;
+            if !values.iter().any(|value| value.is_nan()) {
+                return Some(high);
+            }
+            let low: Vec<f64> = values.iter().map(|value| if value.is_nan() { f64::NEG_INFINITY } else { *value }).collect();
+            let low = column_auc(&low, label, counts)?;
+            Some(if (low - 0.5).abs() > (high - 0.5).abs() { low } else { high })
+        }
+    }
+}
+
 /// The columns that leak, with their AUC, worst first.
 pub(super) fn leaking<'a>(
     columns: &'a [Column],
@@ -34,17 +82,35 @@ pub(super) fn leaking<'a>(
     let mut found: Vec<(&str, f64)> = columns
         .par_iter()
         .filter(|column| !allowed.contains(&column.name))
-        .filter_map(|column| column_auc(column.values.numbers()?, label, &counts).map(|auc| (column.name.as_str(), auc)))
+        .filter_map(|column| any_auc(&column.values, label, &counts).map(|auc| (column.name.as_str(), auc)))
         .filter(|(_, auc)| *auc > LEAK_AUC || *auc < 1.0 - LEAK_AUC)
         .collect();
     found.sort_by(|a, b| (b.1 - 0.5).abs().total_cmp(&(a.1 - 0.5).abs()).then_with(|| a.0.cmp(b.0)));
     found
 }
 
+/// Refuses owner columns that know the answer.
+pub(super) fn check_leaks(table: &Table, spec: &TableSpec) -> Result<(), Failure> {
+    let leaks = found_leaks(table, spec);
+    let Some((worst, _)) = leaks.first() else { return Ok(()) };
+    let list: Vec<String> = leaks.iter().map(|(name, auc)| format!("{} (AUC {auc:.4})", shown(name))).collect();
+    let many = counted(leaks.len() as u64, "column predicts", "columns predict");
+    let what = format!("{many} the label alone, beyond AUC {LEAK_AUC} or below {:.3}: {}", 1.0 - LEAK_AUC, list.join(", "));
+    let hint = "exclude what is known only after the event (another label, its amount); allow_leaky names a column that may stay";
+    let name = spec.path.display().to_string();
+    Err(refuse(&name, 323, what).at(format!("{name}, column {}", shown(worst))).hint(hint))
+}
+
+/// The leaking columns of a table on its training rows.
+pub(super) fn found_leaks<'a>(table: &'a Table, spec: &TableSpec) -> Vec<(&'a str, f64)> {
+    let Some(label) = &table.label else { return Vec::new() };
+    let trains = |row: usize| table.split.as_ref().is_none_or(|split| split.get(row) == Some(&Split::Train));
+    leaking(&table.columns, label, &spec.allow_leaky, trains)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Values;
 
     #[test]
     fn ties_count_half_and_only_the_chosen_rows_count() {
@@ -71,5 +137,24 @@ mod tests {
         let names = |allowed: &[String]| leaking(&columns, &label, allowed, |_| true).iter().map(|l| l.0).collect::<Vec<_>>();
         assert_eq!(names(&[]), ["up", "down"]);
         assert_eq!(names(&["up".to_owned()]), ["down"]);
+    }
+
+    #[test]
+    fn missing_cells_and_levels_leak_and_rare_levels_do_not() {
+        let label: Vec<bool> = (0..4000).map(|i| i % 97 == 0).collect();
+        let auc = |values: Values| any_auc(&values, &label, &|_| true).unwrap_or(f64::NAN);
+        // Filled in only after the event.
+        let filled = label.iter().enumerate().map(|(i, l)| if *l { (i % 7) as f64 } else { f64::NAN }).collect();
+        assert!(auc(Values::Number(filled)) < 1e-9);
+        let text = |code: &dyn Fn(usize, bool) -> u32, levels: u32| Values::Text {
+            codes: label.iter().enumerate().map(|(i, l)| code(i, *l)).collect(),
+            levels: (0..levels).map(|level| level.to_string()).collect(),
+        };
+        assert!(auc(text(&|i, l| if l { 5 } else { (i % 5) as u32 }, 6)) > LEAK_AUC);
+        assert!(auc(text(&|_, l| if l { crate::data::MISSING } else { 0 }, 1)) > LEAK_AUC);
+        // Every row a level of its own: on its own rows it would rank perfectly.
+        assert!((auc(text(&|i, _| i as u32, 4000)) - 0.5).abs() < 1e-9);
+        let noise = auc(text(&|i, _| (i * 7919 % 801) as u32, 801));
+        assert!((0.3..0.7).contains(&noise), "{noise}");
     }
 }

@@ -3,7 +3,11 @@
 //! It follows the same rules as the CSV reader (RFC 4180, a quote only opens at the start of a field) in a few states of its
 //! own, so that a row lost, merged or cut off shows as a difference or as an open quote. It also takes off a byte-order mark.
 
+use super::dialect::Dialect;
 use std::io::{self, Read};
+
+/// The longest record that is read: beyond it a quote was probably never closed, and memory is not for that.
+pub(super) const MAX_RECORD_BYTES: u64 = 64 << 20;
 
 /// What the physical count found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(super) struct Physical {
     pub unterminated: bool,
     /// The last record's quotes were still open at the end of the file.
     pub open_quote: bool,
+    /// The last record is longer than [`MAX_RECORD_BYTES`]: reading stopped there.
+    pub too_long: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,13 +53,15 @@ pub(super) struct LineCounter<R> {
     broken: bool,
     started: bool,
     pending: Vec<u8>,
+    record_start: u64,
+    dialect: Dialect,
     seen: Physical,
 }
 
 impl<R: Read> LineCounter<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(super) fn new(inner: R, dialect: Dialect) -> Self {
         let (state, pending) = (State::RecordStart, Vec::new());
-        Self { inner, state, last: b'\n', broken: false, started: false, pending, seen: Physical::default() }
+        Self { inner, state, last: b'\n', broken: false, started: false, pending, record_start: 0, dialect, seen: Physical::default() }
     }
 
     /// The count so far; final once the file has been read to its end.
@@ -95,7 +103,8 @@ impl<R: Read> LineCounter<R> {
         self.state = State::RecordStart;
     }
 
-    fn record_start(&mut self) {
+    fn record_start(&mut self, at: usize) {
+        self.record_start = self.seen.bytes + at as u64;
         if self.seen.blank_run > 0 {
             let (count, first) = self.seen.blank_inside.unwrap_or((0, self.seen.records));
             self.seen.blank_inside = Some((count + self.seen.blank_run, first));
@@ -107,10 +116,11 @@ impl<R: Read> LineCounter<R> {
     }
 
     fn scan(&mut self, chunk: &[u8]) {
-        for &byte in chunk {
+        let Dialect { delimiter, quote, .. } = self.dialect;
+        for (at, &byte) in chunk.iter().enumerate() {
             match (self.state, byte) {
-                (State::Plain, b) if b != b',' && b != b'\n' && b != b'\r' => {}
-                (State::Quoted, b'"') => self.state = State::QuoteInQuoted,
+                (State::Plain, b) if b != delimiter && b != b'\n' && b != b'\r' => {}
+                (State::Quoted, b) if b == quote => self.state = State::QuoteInQuoted,
                 (State::Quoted, b) => {
                     if b == b'\n' && !self.broken {
                         self.broken = true;
@@ -118,15 +128,15 @@ impl<R: Read> LineCounter<R> {
                         self.seen.multi_line = Some((count + 1, first));
                     }
                 }
-                (State::QuoteInQuoted, b'"') => self.state = State::Quoted,
+                (State::QuoteInQuoted, b) if b == quote => self.state = State::Quoted,
                 (_, b'\n' | b'\r') => self.line_end_outside(byte),
                 (state, b) => {
                     if state == State::RecordStart {
-                        self.record_start();
+                        self.record_start(at);
                     }
                     self.state = match (self.state, b) {
-                        (_, b',') => State::FieldStart,
-                        (State::FieldStart, b'"') => State::Quoted,
+                        (_, b) if b == delimiter => State::FieldStart,
+                        (State::FieldStart, b) if b == quote => State::Quoted,
                         _ => State::Plain,
                     };
                 }
@@ -134,6 +144,7 @@ impl<R: Read> LineCounter<R> {
             self.last = byte;
         }
         self.seen.bytes += chunk.len() as u64;
+        self.seen.too_long = self.state != State::RecordStart && self.seen.bytes - self.record_start > MAX_RECORD_BYTES;
     }
 }
 
@@ -147,6 +158,9 @@ impl<R: Read> Read for LineCounter<R> {
             let Some(byte) = self.pending.pop() else { break };
             *slot = byte;
             length += 1;
+        }
+        if self.seen.too_long {
+            return Ok(0);
         }
         if length == 0 {
             length = self.inner.read(buffer)?;
@@ -162,7 +176,7 @@ mod tests {
     use super::*;
 
     fn count(bytes: &[u8]) -> (Physical, Vec<u8>) {
-        let mut counter = LineCounter::new(bytes);
+        let mut counter = LineCounter::new(bytes, Dialect::default());
         let mut out = Vec::new();
         counter.read_to_end(&mut out).unwrap();
         (counter.physical(), out)
@@ -192,7 +206,7 @@ mod tests {
         for length in 0..=7u32 {
             for number in 0..alphabet.len().pow(length) {
                 let text: Vec<u8> = (0..length).map(|i| alphabet[number / alphabet.len().pow(i) % alphabet.len()]).collect();
-                let counter = LineCounter::new(text.as_slice());
+                let counter = LineCounter::new(text.as_slice(), Dialect::default());
                 let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(counter);
                 let records = reader.byte_records().map(Result::unwrap).count() as u64;
                 assert_eq!(reader.get_ref().physical().records, records, "{:?}", String::from_utf8_lossy(&text));

@@ -1,12 +1,15 @@
-//! What a person should look at but may keep: constant columns, extreme values, repaired ids, odd line ends.
+//! What a person should look at but may keep: missing cells, constant columns, extreme values, repaired ids, odd line ends.
 
-use super::Column;
 use super::wording::{counted, grouped, shown};
+use super::{Column, MISSING, Values};
 use rayon::prelude::*;
 use std::fmt;
 
 /// A value further from its column's mean than this many standard deviations is worth a warning.
 pub const EXTREME_Z: f64 = 50.0;
+
+/// From so many different texts on, a text column that hardly repeats any is worth a warning.
+const MANY_LEVELS: usize = 50;
 
 /// Something to look at. Displayed as one line; holds counts and column names only.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +46,52 @@ pub enum Warning {
         /// Ids of this look.
         count: u64,
     },
+    /// Ids that a typed file or a whole text column gave as floats: written as whole numbers.
+    IdsWereFloats {
+        /// How many.
+        count: u64,
+    },
+    /// Ids such as `1.23457E+11`: a spreadsheet has rounded them.
+    IdsLookRounded {
+        /// How many.
+        count: u64,
+        /// The first data row of them.
+        first: u64,
+    },
+    /// Cells without a value.
+    MissingCells {
+        /// How many.
+        cells: u64,
+        /// The columns that have any, with their numbers.
+        columns: Vec<(String, u64)>,
+    },
+    /// A column without any value.
+    NoValues {
+        /// The column.
+        column: String,
+    },
+    /// Numbers written with full-width digits or the like.
+    NumbersRepaired {
+        /// How many cells.
+        count: u64,
+    },
+    /// A typed file holds numbers as text: they are read as categories.
+    NumbersAsText {
+        /// The column.
+        column: String,
+    },
+    /// A text column with nearly as many different values as rows.
+    ManyLevels {
+        /// The column.
+        column: String,
+        /// Different values.
+        levels: u64,
+    },
+    /// A column named in `[private.columns]` that the file does not have.
+    WishedIsAbsent {
+        /// The column.
+        column: String,
+    },
     /// Rows that go over several lines inside quotes.
     MultiLineRows {
         /// How many.
@@ -77,6 +126,33 @@ impl fmt::Display for Warning {
                 let ids = counted(*count, "id ends", "ids end");
                 write!(f, "{ids} in `.0`, as integers do after a floating-point column: the other side may spell them without it")
             }
+            Self::IdsWereFloats { count } => {
+                write!(f, "{} written as whole numbers: they had passed through a floating-point type", counted(*count, "id was", "ids were"))
+            }
+            Self::IdsLookRounded { count, first } => {
+                let ids = counted(*count, "id looks", "ids look");
+                write!(f, "{ids} like 1.23E+11: a spreadsheet has rounded long numbers, first at row {}", grouped(*first))
+            }
+            Self::MissingCells { cells, columns } => {
+                let mut list: Vec<String> = columns.iter().take(5).map(|(name, n)| format!("{} ({})", shown(name), grouped(*n))).collect();
+                if columns.len() > list.len() {
+                    list.push("…".to_owned());
+                }
+                let columns = counted(columns.len() as u64, "column", "columns");
+                write!(f, "{} missing in {columns}: {}", counted(*cells, "cell is", "cells are"), list.join(", "))
+            }
+            Self::NoValues { column } => write!(f, "column {} has no value in any row", shown(column)),
+            Self::NumbersRepaired { count } => {
+                write!(f, "{} full-width digits, which were read as plain ones", counted(*count, "cell has", "cells have"))
+            }
+            Self::NumbersAsText { column } => {
+                let name = shown(column);
+                write!(f, "column {name} holds numbers as text: they are read as categories unless its type is set to number")
+            }
+            Self::ManyLevels { column, levels } => {
+                write!(f, "column {} has {} different texts: if it is an id or free text, exclude it", shown(column), grouped(*levels))
+            }
+            Self::WishedIsAbsent { column } => write!(f, "column {} of [private.columns] is not in the file", shown(column)),
             Self::MultiLineRows { count, first } => {
                 write!(f, "{} line breaks inside quotes, first at row {}", counted(*count, "row has", "rows have"), grouped(*first))
             }
@@ -95,23 +171,44 @@ pub(super) fn column_warnings(columns: &[Column]) -> Vec<Warning> {
 }
 
 fn column_warning(column: &Column) -> Option<Warning> {
-    let values = column.values.numbers()?;
+    let name = column.name.clone();
+    match &column.values {
+        Values::Number(values) => number_warning(name, values),
+        Values::Text { codes, levels } => {
+            let there = codes.iter().filter(|code| **code != MISSING).count();
+            if there == 0 && !codes.is_empty() {
+                Some(Warning::NoValues { column: name })
+            } else if levels.len() == 1 && there == codes.len() {
+                Some(Warning::ConstantColumn { column: name })
+            } else if levels.len() >= MANY_LEVELS && levels.len() * 2 > there {
+                Some(Warning::ManyLevels { column: name, levels: levels.len() as u64 })
+            } else {
+                None
+            }
+        }
+    }
+}
+
+fn number_warning(column: String, values: &[f64]) -> Option<Warning> {
     let first = values.first()?;
     if values.iter().all(|value| value == first) {
-        return Some(Warning::ConstantColumn { column: column.name.clone() });
+        return Some(Warning::ConstantColumn { column });
     }
-    let rows = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / rows;
-    let deviation = (values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / rows).sqrt();
-    let largest_z = values.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max) / deviation;
-    (largest_z > EXTREME_Z).then(|| Warning::ExtremeValues { column: column.name.clone(), largest_z })
+    let there = || values.iter().filter(|value| !value.is_nan());
+    let rows = there().count() as f64;
+    if rows == 0.0 {
+        return Some(Warning::NoValues { column });
+    }
+    let mean = there().sum::<f64>() / rows;
+    let deviation = (there().map(|v| (v - mean) * (v - mean)).sum::<f64>() / rows).sqrt();
+    let largest_z = there().map(|v| (v - mean).abs()).fold(0.0, f64::max) / deviation;
+    (largest_z > EXTREME_Z).then_some(Warning::ExtremeValues { column, largest_z })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::data::Values;
 
     #[test]
     fn constant_and_extreme_columns_are_named() {

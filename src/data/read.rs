@@ -1,308 +1,57 @@
-//! Reads a CSV file with a header into a checked table, in one pass and then by columns.
+//! Reads one party's files into a checked table: batch by batch in a stream, columns in parallel, rows proved complete.
 
-use super::ids::{IdKind, IdProblem, canonical_id, is_blank};
-use super::leaks::{LEAK_AUC, leaking};
-use super::lines::{LineCounter, Physical};
-use super::refusals::{LARGEST_VALUE, Reason, Refusals};
-use super::wording::{counted, grouped, nearest, shown};
-use super::{Column, ReadCounts, Side, Split, Table, TableSpec, Values, Warning, quality};
+use super::csv_file::CsvFile;
+use super::feature::Feature;
+use super::id_column::{IdCounts, Ids};
+use super::ids::Region;
+use super::leaks::check_leaks;
+use super::lock::Lock;
+use super::parquet_file::ParquetFile;
+use super::refusals::{About, Places, Refusals};
+use super::roles::{Role, check_header, roles};
+use super::rows::{Batch, Typed, type_name, typed_kind};
+use super::source::{Format, Input, inputs, refuse};
+use super::targets::{Label, Marks};
+use super::wish::ColumnKind;
+use super::wording::{grouped, megabytes, shown};
+use super::{Column, FileRead, ReadCounts, Side, Split, Table, TableSpec, Values, Warning, quality};
 use crate::error::{Exit, Failure};
-use csv::ByteRecord;
 use rayon::prelude::*;
-use std::fs::File;
 
-/// What one column of the file is for.
-#[derive(Clone, Copy)]
-enum Role {
-    Id,
-    Label,
-    Split,
-    Feature(usize),
-    Unused,
-}
-
-/// Reads and checks one party's file.
+/// Reads and checks one party's files.
 ///
 /// # Errors
-/// Exit code 13 with the first reason and its counts, column and first row (data rows are counted from 1): see the module's
-/// first lines. Exit code 2 when the settings contradict each other.
+/// Exit code 13 with everything that is refused, its counts, column and first row (data rows are counted from 1): see the module's
+/// first lines. Exit code 17 when the table needs more than `max_memory`. Exit code 2 when the settings contradict each other.
 pub fn read_table(spec: &TableSpec, side: Side) -> Result<Table, Failure> {
     spec.check(side)?;
-    let file = File::open(&spec.path).map_err(|e| unreadable(spec, &e))?;
-    let (mut table, seen) = Reading::start(file, spec)?.finish()?;
+    let inputs = inputs(&spec.path)?;
+    let lock = spec.lock.as_ref().map(|path| Lock::load(path).map(|lock| (lock, path))).transpose()?;
+    if let Some((lock, path)) = &lock {
+        lock.check_content(&inputs, path)?;
+    }
+    let read = read(spec, &inputs)?;
+    if let Some((lock, path)) = &lock {
+        lock.check_columns(&read, path)?;
+    }
+    let Read { mut table, refusals, header, places, .. } = read;
+    let about = About { header: &header, rows: table.counts.rows, kind: spec.id_kind, places: &places };
+    if let Some(failure) = refusals.failure(&about) {
+        return Err(failure);
+    }
+    leave_out(&mut table);
     check_label(&table, spec)?;
     check_leaks(&table, spec)?;
-    table.warnings.extend(quality::column_warnings(&table.columns));
-    if seen.unterminated {
-        table.warnings.push(Warning::NoFinalLineEnd);
-    }
-    if let Some((count, first)) = seen.multi_line {
-        table.warnings.push(Warning::MultiLineRows { count, first: first.saturating_sub(1) });
-    }
     Ok(table)
 }
 
-fn file_name(spec: &TableSpec) -> String {
-    spec.path.display().to_string()
-}
-
-fn refuse(spec: &TableSpec, id: u16, what: impl Into<String>) -> Failure {
-    Failure::new(Exit::Data, id, what).at(file_name(spec))
-}
-
-fn unreadable(spec: &TableSpec, error: &std::io::Error) -> Failure {
-    refuse(spec, 301, format!("the file cannot be read: {error}")).hint("check the path and the permissions")
-}
-
-/// A file being read: the header's roles, the columns so far and what was refused.
-struct Reading<'a> {
-    spec: &'a TableSpec,
-    reader: csv::Reader<LineCounter<File>>,
-    header: Vec<String>,
-    roles: Vec<Role>,
-    columns: Vec<Column>,
-    ids: Vec<String>,
-    label: Vec<bool>,
-    split: Vec<Split>,
-    refusals: Refusals,
-    counts: ReadCounts,
-    warnings: Vec<Warning>,
-    unassigned: Option<(u64, u64)>,
-    decimals: u64,
-    skipped: Vec<(u64, IdProblem)>,
-}
-
-impl<'a> Reading<'a> {
-    fn start(file: File, spec: &'a TableSpec) -> Result<Self, Failure> {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 20).from_reader(LineCounter::new(file));
-        let mut record = ByteRecord::new();
-        let found = reader.read_byte_record(&mut record).map_err(|e| unreadable(spec, &e.into()))?;
-        if reader.get_ref().physical().utf16 {
-            return Err(refuse(spec, 302, "the file is UTF-16, not UTF-8").hint("save the file as CSV UTF-8"));
-        }
-        if !found {
-            return Err(refuse(spec, 303, "the file is empty").hint("the first line names the columns, every further line is a row"));
-        }
-        let mut header = Vec::with_capacity(record.len());
-        for (i, field) in record.iter().enumerate() {
-            let name = std::str::from_utf8(field).map_err(|_| {
-                refuse(spec, 302, format!("the name of column {} is not valid UTF-8", i + 1)).hint("save the file as UTF-8")
-            })?;
-            header.push(name.trim_matches(is_blank).to_owned());
-        }
-        let roles = roles(&header, spec)?;
-        let features = header.iter().zip(&roles).filter(|(_, role)| matches!(role, Role::Feature(_)));
-        let columns = features.map(|(name, _)| Column { name: name.clone(), values: Values::Number(Vec::new()) }).collect();
-        let absent = spec.exclude.iter().filter(|name| !header.contains(name));
-        let warnings = absent.map(|name| Warning::ExcludedIsAbsent { column: name.clone() }).collect();
-        Ok(Self {
-            spec,
-            reader,
-            header,
-            roles,
-            columns,
-            ids: Vec::new(),
-            label: Vec::new(),
-            split: Vec::new(),
-            refusals: Refusals::default(),
-            counts: ReadCounts::default(),
-            warnings,
-            unassigned: None,
-            decimals: 0,
-            skipped: Vec::new(),
-        })
-    }
-
-    /// Reads every row, proves the count and hands the table over.
-    fn finish(mut self) -> Result<(Table, Physical), Failure> {
-        let mut record = ByteRecord::new();
-        while self.reader.read_byte_record(&mut record).map_err(|e| self.stopped(e))? {
-            self.counts.rows += 1;
-            self.row(&record);
-        }
-        let seen = self.reader.get_ref().physical();
-        self.prove(&seen)?;
-        if self.counts.rows == 0 {
-            return Err(refuse(self.spec, 303, "the file has a header and no rows"));
-        }
-        self.find_duplicates()?;
-        let (file, kind) = (file_name(self.spec), self.spec.id_kind);
-        if let Some(failure) = self.refusals.into_failure(&file, &self.header, self.counts.rows, kind) {
-            return Err(failure);
-        }
-        leave_out(&mut self.ids, &mut self.columns, &self.skipped);
-        self.counts.bytes = seen.bytes;
-        self.counts.byte_order_mark = seen.byte_order_mark;
-        self.counts.crlf_lines = seen.crlf;
-        self.counts.trailing_blank_lines = seen.blank_run;
-        let counts = self.counts;
-        if counts.ids_repaired > 0 {
-            let (count, trimmed, rewritten) = (counts.ids_repaired, counts.ids_trimmed, counts.ids_rewritten);
-            self.warnings.push(Warning::IdsRepaired { count, trimmed, rewritten });
-        }
-        if let Some((count, first)) = self.unassigned {
-            self.warnings.push(Warning::UnassignedCountry { count, first });
-        }
-        if self.decimals > 0 {
-            self.warnings.push(Warning::IdsLookLikeDecimals { count: self.decimals });
-        }
-        let (label, split) = if self.spec.ids_only { (None, None) } else { (self.spec.label.as_ref(), self.spec.split.as_ref()) };
-        let table = Table {
-            label: label.map(|_| self.label),
-            split: split.map(|_| self.split),
-            ids: self.ids,
-            columns: self.columns,
-            warnings: self.warnings,
-            counts,
-            skipped: self.skipped,
-        };
-        Ok((table, seen))
-    }
-
-    fn stopped(&self, error: csv::Error) -> Failure {
-        let after = format!("{}, after row {}", file_name(self.spec), grouped(self.counts.rows));
-        unreadable(self.spec, &error.into()).at(after)
-    }
-
-    /// Checks one row. A refused row still fills its place, so that row numbers stay true.
-    fn row(&mut self, record: &ByteRecord) {
-        let row = self.counts.rows;
-        let ascii = record.as_slice().is_ascii();
-        let ragged = record.len() != self.roles.len();
-        if ragged {
-            let (fields, wanted) = (record.len(), self.roles.len());
-            let words = || Some(format!("{} where the header has {wanted}", counted(fields as u64, "field", "fields")));
-            self.refusals.note_with(Reason::Ragged, usize::MAX, row, words);
-        }
-        for (i, role) in self.roles.iter().enumerate() {
-            let cell = if ragged { None } else { record.get(i) };
-            let text = match cell.map(std::str::from_utf8) {
-                Some(Ok(text)) => Some(text),
-                Some(Err(_)) if !ascii => {
-                    self.refusals.note(Reason::InvalidUtf8, i, row);
-                    None
-                }
-                _ => None,
-            };
-            match role {
-                Role::Unused => {}
-                Role::Feature(place) => {
-                    let value = text.map_or(Ok(0.0), number).unwrap_or_else(|reason| {
-                        self.refusals.note(reason, i, row);
-                        0.0
-                    });
-                    if let Some(Column { values: Values::Number(values), .. }) = self.columns.get_mut(*place) {
-                        values.push(value);
-                    }
-                }
-                Role::Label => {
-                    let value = text.map_or(Ok(0.0), number);
-                    if !matches!(value, Ok(0.0 | 1.0)) {
-                        self.refusals.note(Reason::Label, i, row);
-                    }
-                    self.label.push(value == Ok(1.0));
-                }
-                Role::Split => {
-                    let mark = text.map_or(Some(Split::Train), |text| match text.trim_matches(is_blank) {
-                        "train" => Some(Split::Train),
-                        "test" => Some(Split::Test),
-                        _ => None,
-                    });
-                    if mark.is_none() {
-                        self.refusals.note(Reason::Split, i, row);
-                    }
-                    self.split.push(mark.unwrap_or(Split::Train));
-                }
-                Role::Id => {
-                    let Some(text) = text else {
-                        self.ids.push(String::new());
-                        continue;
-                    };
-                    let id = canonical_id(self.spec.id_kind, text).map(|id| {
-                        self.counts.ids_trimmed += u64::from(id.trimmed);
-                        self.counts.ids_rewritten += u64::from(id.rewritten);
-                        self.counts.ids_repaired += u64::from(id.trimmed || id.rewritten);
-                        if id.unassigned_country {
-                            let (count, first) = self.unassigned.unwrap_or((0, row));
-                            self.unassigned = Some((count + 1, first));
-                        }
-                        self.decimals += u64::from(self.spec.id_kind == IdKind::Opaque && is_decimal(&id.text));
-                        id.text
-                    });
-                    self.ids.push(id.unwrap_or_else(|problem| {
-                        if self.spec.skip_invalid_ids {
-                            self.skipped.push((row, problem));
-                            return String::new();
-                        }
-                        let reason = if problem == IdProblem::Empty { Reason::EmptyId } else { Reason::IdNotOfKind };
-                        self.refusals.note(reason, i, row);
-                        String::new()
-                    }));
-                }
-            }
-        }
-    }
-
-    /// The row-count proof: the CSV reader's rows are the file's physical records, and every row was kept or refused.
-    fn prove(&self, seen: &Physical) -> Result<(), Failure> {
-        let rows = self.counts.rows;
-        if seen.open_quote {
-            let what = "a quote is never closed, so that the last row runs to the end of the file";
-            let place = if rows == 0 { "header".to_owned() } else { format!("row {}", grouped(rows)) };
-            let place = format!("{}, {place}", file_name(self.spec));
-            return Err(refuse(self.spec, 311, what).at(place).hint("close the quote, or write the file again"));
-        }
-        if let Some((count, records)) = seen.blank_inside {
-            let what = format!("{} between the rows", counted(count, "blank line is", "blank lines are"));
-            let place = match records {
-                0 => "before the header".to_owned(),
-                1 => "after the header".to_owned(),
-                records => format!("first after row {}", grouped(records - 1)),
-            };
-            return Err(refuse(self.spec, 312, what).at(format!("{}, {place}", file_name(self.spec))).hint("remove the blank lines"));
-        }
-        let filled = self.ids.len() as u64 == rows && self.columns.iter().all(|column| column.values.rows() as u64 == rows);
-        if seen.records != rows + 1 || !filled {
-            let (got, want) = (grouped(rows), grouped(seen.records.saturating_sub(1)));
-            let what = format!("row count proof failed: {got} rows were read, {want} are in the file");
-            return Err(Failure::new(Exit::Internal, 330, what).at(file_name(self.spec)));
-        }
-        Ok(())
-    }
-
-    /// Sorts row numbers by id, so that nothing is copied and nothing can collide.
-    fn find_duplicates(&mut self) -> Result<(), Failure> {
-        let Ok(rows) = u32::try_from(self.ids.len()) else {
-            return Err(Failure::new(Exit::Cap, 331, "the file has more than 4,294,967,295 rows").at(file_name(self.spec)));
-        };
-        let ids = &self.ids;
-        let id = |row: u32| ids.get(row as usize).map_or("", String::as_str);
-        let mut order: Vec<u32> = (0..rows).filter(|row| !id(*row).is_empty()).collect();
-        order.par_sort_unstable_by(|a, b| id(*a).cmp(id(*b)).then(a.cmp(b)));
-        let mut repeats: Vec<(u32, u32)> = Vec::new();
-        for same in order.chunk_by(|a, b| id(*a) == id(*b)) {
-            if let Some((first, later)) = same.split_first() {
-                repeats.extend(later.iter().map(|row| (*row, *first)));
-            }
-        }
-        repeats.sort_unstable();
-        let column = self.roles.iter().position(|role| matches!(role, Role::Id)).unwrap_or(usize::MAX);
-        for (row, first) in repeats {
-            let words = || Some(format!("it repeats row {}", grouped(u64::from(first) + 1)));
-            self.refusals.note_with(Reason::DuplicateId, column, u64::from(row) + 1, words);
-        }
-        Ok(())
-    }
-}
-
-/// Drops the skipped rows from ids and columns.
-fn leave_out(ids: &mut Vec<String>, columns: &mut [Column], skipped: &[(u64, IdProblem)]) {
-    if skipped.is_empty() {
+/// Drops the rows that are skipped for want of a usable id.
+fn leave_out(table: &mut Table) {
+    if table.skipped.is_empty() {
         return;
     }
-    let mut keep = vec![true; ids.len()];
-    for (row, _) in skipped {
+    let mut keep = vec![true; table.ids.len()];
+    for (row, _) in &table.skipped {
         if let Some(kept) = usize::try_from(*row).ok().and_then(|row| keep.get_mut(row.wrapping_sub(1))) {
             *kept = false;
         }
@@ -311,115 +60,420 @@ fn leave_out(ids: &mut Vec<String>, columns: &mut [Column], skipped: &[(u64, IdP
         let mut keep = keep.iter();
         values.retain(|_| keep.next().copied().unwrap_or(true));
     }
-    retain(ids, &keep);
-    for column in columns {
+    retain(&mut table.ids, &keep);
+    for column in &mut table.columns {
         match &mut column.values {
             Values::Number(values) => retain(values, &keep),
             Values::Text { codes, .. } => retain(codes, &keep),
         }
     }
+    table.label.iter_mut().for_each(|label| retain(label, &keep));
+    table.split.iter_mut().for_each(|split| retain(split, &keep));
 }
 
-/// Finds what each column is for.
-fn roles(header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
-    let label = spec.label.as_ref().filter(|_| !spec.ids_only);
-    let split = spec.split.as_ref().filter(|_| !spec.ids_only);
-    let wanted = [(304, "id", Some(&spec.id)), (305, "label", label), (306, "split", split)];
-    for (number, role, name) in wanted {
-        let Some(name) = name.filter(|name| !header.contains(name)) else { continue };
-        // Other names are shown only when near: in a file without a header the first line holds data.
-        let near = nearest(name, header.iter().map(String::as_str));
-        let hint = near.map_or_else(
-            || format!("name the {role} column of this file; its first line must be the header"),
-            |near| format!("did you mean {}?", shown(near)),
-        );
-        let what = format!("the file has no {role} column {} among its {}", shown(name), counted(header.len() as u64, "column", "columns"));
-        return Err(refuse(spec, number, what).hint(hint));
-    }
-    for (i, name) in header.iter().enumerate() {
-        if name.is_empty() {
-            return Err(refuse(spec, 308, format!("column {} has no name", i + 1))
-                .hint("name it or remove it; data-frame tools write their row index so"));
-        }
-        if let Some(earlier) = header.iter().take(i).position(|other| other == name) {
-            return Err(refuse(spec, 307, format!("columns {} and {} are both named {}", earlier + 1, i + 1, shown(name)))
-                .hint("rename one of them"));
-        }
-    }
-    let mut features = 0;
-    let roles = header.iter().map(|name| {
-        if *name == spec.id {
-            Role::Id
-        } else if label == Some(name) {
-            Role::Label
-        } else if split == Some(name) {
-            Role::Split
-        } else if spec.ids_only || spec.exclude.contains(name) || spec.only.as_ref().is_some_and(|only| !only.contains(name)) {
-            Role::Unused
-        } else {
-            features += 1;
-            Role::Feature(features - 1)
-        }
-    });
-    let roles: Vec<Role> = roles.collect();
-    if features == 0 && !spec.ids_only && spec.only.is_none() {
-        return Err(refuse(spec, 309, "the file has no feature columns")
-            .hint("a model needs at least one numeric column besides the id, label, split and excluded ones"));
-    }
-    Ok(roles)
+/// Files read to their end, good or not.
+pub(super) struct Read {
+    /// What was read; a refused cell fills its place.
+    pub table: Table,
+    pub refusals: Refusals,
+    pub header: Vec<String>,
+    pub roles: Vec<Role>,
+    pub places: Places,
+    pub ids: IdCounts,
 }
 
-/// A finite number of sensible size; negative zero becomes zero.
-fn number(text: &str) -> Result<f64, Reason> {
-    let value = match text.parse::<f64>() {
-        Ok(value) => value,
-        Err(_) => {
-            let core = text.trim_matches(is_blank);
-            if core.is_empty() {
-                return Err(Reason::EmptyCell);
-            }
-            core.parse::<f64>().map_err(|_| Reason::NotNumber)?
-        }
+/// Reads every row of every file.
+pub(super) fn read(spec: &TableSpec, inputs: &[Input]) -> Result<Read, Failure> {
+    let region = match &spec.region {
+        None => None,
+        Some(code) => Some(Region::from_code(code).ok_or_else(|| {
+            Failure::new(Exit::Usage, 342, format!("{} is no region", shown(code))).hint("two capitals, such as DE")
+        })?),
     };
-    match value.abs() {
-        size if size <= LARGEST_VALUE => Ok(value + 0.0),
-        size if size.is_finite() => Err(Reason::TooLarge),
-        _ => Err(Reason::NotFinite),
+    let mut reading = Reading { spec, region, header: Vec::new(), roles: Vec::new(), sinks: Sinks::default(), places: Places::default() };
+    let (files, counts) = reading.pass(inputs)?;
+    reading.finish(inputs, files, counts)
+}
+
+/// Where the cells go.
+#[derive(Default)]
+struct Sinks {
+    ids: Option<Ids>,
+    label: Option<Label>,
+    split: Option<Marks>,
+    features: Vec<Feature>,
+    refusals: Refusals,
+}
+
+impl Sinks {
+    /// Takes a batch, columns in parallel; `order` gives each column of the header its place in this file.
+    fn take(&mut self, batch: &Batch, order: &[usize], first: u64) {
+        let Self { ids, label, split, features, .. } = self;
+        let place = |column: usize| order.get(column).copied().unwrap_or(usize::MAX);
+        let ids = || {
+            if let Some(ids) = ids {
+                let places: Vec<usize> = ids.columns.iter().map(|column| place(*column)).collect();
+                ids.take(batch, &places, first);
+            }
+            if let Some(label) = label {
+                label.take(batch, place(label.column), first);
+            }
+            if let Some(split) = split {
+                split.take(batch, place(split.column), first);
+            }
+        };
+        let features = || features.par_iter_mut().for_each(|feature| feature.take(batch, place(feature.column), first));
+        rayon::join(ids, features);
+    }
+
+    /// Bytes that the table holds by now.
+    fn bytes(&self) -> u64 {
+        let marks = self.label.as_ref().map_or(0, |label| label.values.len()) + self.split.as_ref().map_or(0, |split| split.values.len());
+        marks as u64 + self.ids.as_ref().map_or(0, Ids::bytes) + self.features.iter().map(Feature::bytes).sum::<u64>()
+    }
+
+    /// Whether every sink has so many rows.
+    fn filled(&self, rows: u64) -> bool {
+        let mut lengths = self.features.iter().map(Feature::rows).collect::<Vec<_>>();
+        lengths.extend(self.ids.as_ref().map(|ids| ids.ids.len()));
+        lengths.extend(self.label.as_ref().map(|label| label.values.len()));
+        lengths.extend(self.split.as_ref().map(|split| split.values.len()));
+        lengths.iter().all(|length| *length as u64 == rows)
     }
 }
 
-fn is_decimal(id: &str) -> bool {
-    id.strip_suffix(".0").is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+struct Reading<'a> {
+    spec: &'a TableSpec,
+    region: Option<Region>,
+    header: Vec<String>,
+    roles: Vec<Role>,
+    sinks: Sinks,
+    places: Places,
+}
+
+/// One file being read, of either format.
+enum Open {
+    Csv(Box<CsvFile>),
+    Parquet(Box<ParquetFile>),
+}
+
+impl Open {
+    fn next(&mut self, spare: Option<Batch>) -> Result<Option<Batch>, Failure> {
+        match self {
+            Self::Csv(file) => file.next(spare),
+            Self::Parquet(file) => file.next(),
+        }
+    }
+
+    /// The share of the file that was read.
+    fn share(&self, input: &Input) -> f64 {
+        match self {
+            Self::Csv(file) => file.bytes() as f64 / input.bytes.max(1) as f64,
+            Self::Parquet(file) => file.rows as f64 / file.announced.max(1) as f64,
+        }
+    }
+}
+
+impl Reading<'_> {
+    /// Reads all files once, into the sinks there are.
+    fn pass(&mut self, inputs: &[Input]) -> Result<(Vec<FileRead>, ReadCounts), Failure> {
+        let mut counts = ReadCounts::default();
+        let mut files = Vec::new();
+        self.places = Places::default();
+        for (place, input) in inputs.iter().enumerate() {
+            self.places.begin(&input.name, counts.rows);
+            let before = counts.rows;
+            let (mut file, order) = self.open(input, before, place == 0)?;
+            let mut spare = None;
+            let mut current = file.next(None)?;
+            while let Some(batch) = current {
+                let sinks = &mut self.sinks;
+                let (next, ()) = rayon::join(|| file.next(spare.take()), || sinks.take(&batch, &order, counts.rows + 1));
+                counts.rows += batch.rows() as u64;
+                self.within_memory(inputs, place, &file, counts.rows - before)?;
+                spare = Some(batch);
+                current = next?;
+            }
+            files.push(self.prove(input, file, counts.rows - before, &mut counts)?);
+            if !self.sinks.filled(counts.rows) {
+                let what = format!("row count proof failed: not every column has the {} rows that were read", grouped(counts.rows));
+                return Err(Failure::new(Exit::Internal, 330, what).at(input.name.clone()));
+            }
+        }
+        if counts.rows == 0 {
+            let name = inputs.first().map_or("", |input| &input.name);
+            return Err(refuse(name, 303, "the file has a header and no rows"));
+        }
+        if u32::try_from(counts.rows).is_err() {
+            return Err(Failure::new(Exit::Cap, 331, "there are more than 4,294,967,295 rows").at(self.spec.path.display().to_string()));
+        }
+        Ok((files, counts))
+    }
+
+    /// Opens a file and finds the header's columns in it.
+    fn open(&mut self, input: &Input, before: u64, first: bool) -> Result<(Open, Vec<usize>), Failure> {
+        let mut file = match input.format {
+            Format::Csv(dialect) => Open::Csv(Box::new(CsvFile::open(input, dialect, before)?)),
+            Format::Parquet => Open::Parquet(Box::new(ParquetFile::open(input)?)),
+        };
+        let header = match &file {
+            Open::Csv(file) => file.header.clone(),
+            Open::Parquet(file) => file.header.iter().map(|name| name.trim().to_owned()).collect(),
+        };
+        if first && self.roles.is_empty() {
+            self.roles = roles(&input.name, &header, self.spec)?;
+            self.header = header.clone();
+            self.start();
+        }
+        if header != self.header {
+            self.same_columns(input, &header)?;
+        }
+        let order: Vec<usize> = self.header.iter().map(|name| header.iter().position(|other| other == name).unwrap_or(usize::MAX)).collect();
+        if let Open::Parquet(file) = &mut file {
+            self.check_types(file, input, &order)?;
+            let wanted: Vec<bool> = (0..header.len()).map(|i| order.iter().zip(self.wanted()).any(|(o, w)| *o == i && w)).collect();
+            file.choose(&wanted)?;
+        }
+        Ok((file, order))
+    }
+
+    /// For each column of the header whether a sink takes it.
+    fn wanted(&self) -> Vec<bool> {
+        let takes = |column: usize| match self.roles.get(column) {
+            Some(Role::Id(_)) => self.sinks.ids.is_some(),
+            Some(Role::Label) => self.sinks.label.is_some(),
+            Some(Role::Split) => self.sinks.split.is_some(),
+            Some(Role::Feature) => self.sinks.features.iter().any(|feature| feature.column == column),
+            Some(Role::Unused) | None => false,
+        };
+        (0..self.header.len()).map(takes).collect()
+    }
+
+    /// Makes the sinks from the roles.
+    fn start(&mut self) {
+        let at = |role: Role| self.roles.iter().position(|other| *other == role);
+        let ids: Vec<usize> = (0..self.roles.len()).map_while(|part| at(Role::Id(part))).collect();
+        self.sinks.ids = (!ids.is_empty()).then(|| Ids::new(ids, self.spec.id_kind, self.region, self.spec.skip_invalid_ids));
+        self.sinks.label = at(Role::Label).map(Label::new);
+        self.sinks.split = at(Role::Split).map(Marks::new);
+        let features = self.header.iter().zip(&self.roles).enumerate().filter(|(_, (_, role))| **role == Role::Feature);
+        self.sinks.features =
+            features.map(|(column, (name, _))| Feature::new(column, name, self.spec.wishes.get(name))).collect();
+    }
+
+    /// A further file must have the first one's columns, in any order.
+    fn same_columns(&self, input: &Input, header: &[String]) -> Result<(), Failure> {
+        check_header(&input.name, header)?;
+        let absent = |these: &[String], those: &[String]| these.iter().find(|name| !those.contains(name)).cloned();
+        let what = match (absent(&self.header, header), absent(header, &self.header)) {
+            (Some(name), _) => format!("the files have different columns: {} is missing here", shown(&name)),
+            (None, Some(name)) => format!("the files have different columns: {} is in this one and not in the first", shown(&name)),
+            (None, None) => return Ok(()),
+        };
+        Err(refuse(&input.name, 336, what).hint("all files of a pattern need the same columns; their order may differ"))
+    }
+
+    /// Typed files: every column must have a type that its role can use.
+    fn check_types(&mut self, file: &ParquetFile, input: &Input, order: &[usize]) -> Result<(), Failure> {
+        for (column, role) in self.roles.iter().enumerate() {
+            let Some(data_type) = order.get(column).and_then(|place| file.types.get(*place)) else { continue };
+            let kind = typed_kind(data_type);
+            let fits = match role {
+                Role::Unused => true,
+                Role::Feature => kind.is_some(),
+                Role::Label => matches!(kind, Some(Typed::Number | Typed::Text)),
+                Role::Split => kind == Some(Typed::Text),
+                Role::Id(_) => matches!(kind, Some(Typed::Number | Typed::Text)) && *data_type != arrow_schema::DataType::Boolean,
+            };
+            let name = self.header.get(column).map_or("", String::as_str);
+            if !fits {
+                let what = format!("column {} is of type {}, which no {} can be", shown(name), type_name(data_type), role.name());
+                let hint = if *role == Role::Feature { "exclude it, or write it as numbers or text" } else { "write it as text" };
+                return Err(refuse(&input.name, 335, what).hint(hint));
+            }
+            let feature = self.sinks.features.iter_mut().find(|feature| feature.column == column);
+            if let (Some(feature), Some(kind)) = (feature, kind)
+                && *data_type != arrow_schema::DataType::Null
+                && !feature.set_typed(kind)
+            {
+                let what = format!("column {} is of type {} here and of another kind in an earlier file", shown(name), type_name(data_type));
+                return Err(refuse(&input.name, 336, what).hint("write all files with the same types"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails when the table is larger than allowed.
+    fn within_memory(&self, inputs: &[Input], place: usize, file: &Open, rows: u64) -> Result<(), Failure> {
+        let Some(most) = self.spec.max_memory else { return Ok(()) };
+        let held = self.sinks.bytes();
+        if held <= most {
+            return Ok(());
+        }
+        let bytes = |inputs: &[Input]| inputs.iter().map(|input| input.bytes).sum::<u64>() as f64;
+        let (Some(input), Some(before)) = (inputs.get(place), inputs.get(..place)) else { return Ok(()) };
+        let read = bytes(before) + file.share(input).min(1.0) * input.bytes as f64;
+        let needed = held as f64 * bytes(inputs) / read.max(1.0);
+        let what = format!("the table needs about {} of memory, {} are allowed", megabytes(needed as u64), megabytes(most));
+        Err(Failure::new(Exit::Cap, 332, what)
+            .at(format!("{}, after row {}", input.name, grouped(rows)))
+            .hint("raise max_memory, exclude columns, or bring fewer rows"))
+    }
+
+    /// What one file's proof found.
+    fn prove(&mut self, input: &Input, file: Open, rows: u64, counts: &mut ReadCounts) -> Result<FileRead, Failure> {
+        counts.bytes += input.bytes;
+        let mut read = FileRead { name: input.name.clone(), format: input.format, rows, bytes: input.bytes, unterminated: false, multi_line: None };
+        match file {
+            Open::Csv(file) => {
+                let seen = file.prove(input)?;
+                counts.byte_order_mark |= seen.byte_order_mark;
+                counts.crlf_lines += seen.crlf;
+                counts.trailing_blank_lines += seen.blank_run;
+                (read.unterminated, read.multi_line) = (seen.unterminated, seen.multi_line);
+                self.sinks.refusals.merge(file.refusals);
+            }
+            Open::Parquet(file) => file.prove()?,
+        }
+        input.unchanged(&input.reader()?)?;
+        Ok(read)
+    }
+
+    fn finish(mut self, inputs: &[Input], files: Vec<FileRead>, mut counts: ReadCounts) -> Result<Read, Failure> {
+        let mut warnings: Vec<Warning> = Vec::new();
+        let absent = self.spec.exclude.iter().filter(|name| !self.header.contains(name));
+        warnings.extend(absent.map(|name| Warning::ExcludedIsAbsent { column: name.clone() }));
+        let unmet = self.spec.wishes.keys().filter(|name| !self.header.contains(name));
+        warnings.extend(unmet.map(|name| Warning::WishedIsAbsent { column: name.clone() }));
+
+        let Sinks { mut ids, label, split, features, mut refusals } = std::mem::take(&mut self.sinks);
+        let mut again = Vec::new();
+        let mut columns = Columns::default();
+        let finished: Vec<_> = features.into_par_iter().map(|feature| (feature.column, feature.finish())).collect();
+        for (place, finished) in finished {
+            match finished.column {
+                Ok(column) => columns.add(place, column, finished.missing, finished.repaired, finished.numbers_as_text),
+                Err(kind) => again.push((place, kind)),
+            }
+            if !again.iter().any(|(column, _)| *column == place) {
+                refusals.merge(finished.refusals);
+            }
+        }
+        if !again.is_empty() {
+            self.again(inputs, &again, counts.rows, &mut columns, &mut refusals)?;
+        }
+        columns.found.sort_by_key(|(place, _)| *place);
+        if let Some(ids) = &mut ids {
+            ids.finish(&self.places, &mut warnings);
+            refusals.merge(std::mem::take(&mut ids.refusals));
+        }
+        let label = label.map(|label| {
+            refusals.merge(label.refusals);
+            label.values
+        });
+        let split = split.map(|split| {
+            refusals.merge(split.refusals);
+            split.values
+        });
+        let (ids, id_counts, skipped) =
+            ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts, ids.skipped.unwrap_or_default()));
+        (counts.ids_trimmed, counts.ids_rewritten, counts.ids_repaired) = (id_counts.trimmed, id_counts.rewritten, id_counts.repaired);
+        counts.ids_from_floats = id_counts.floats;
+        (counts.missing_cells, counts.numbers_repaired) = (columns.missing.iter().map(|(_, n)| n).sum(), columns.repaired);
+        let found: Vec<Column> = columns.found.into_iter().map(|(_, column)| column).collect();
+        if !columns.missing.is_empty() {
+            columns.missing.sort_by_key(|(name, _)| self.header.iter().position(|other| other == name));
+            warnings.push(Warning::MissingCells { cells: counts.missing_cells, columns: columns.missing });
+        }
+        if columns.repaired > 0 {
+            warnings.push(Warning::NumbersRepaired { count: columns.repaired });
+        }
+        warnings.extend(columns.numbers_as_text.into_iter().map(|column| Warning::NumbersAsText { column }));
+        warnings.extend(quality::column_warnings(&found));
+        warnings.extend(files.iter().filter(|file| file.unterminated).map(|_| Warning::NoFinalLineEnd));
+        let lines = files.iter().filter_map(|file| file.multi_line);
+        warnings.extend(lines.map(|(count, first)| Warning::MultiLineRows { count, first: first.saturating_sub(1) }));
+        let table = Table { ids, columns: found, label, split, warnings, counts, files, skipped };
+        Ok(Read { table, refusals, header: self.header, roles: self.roles, places: self.places, ids: id_counts })
+    }
+
+    /// Reads the files once more for columns whose first guess was wrong.
+    fn again(
+        &mut self,
+        inputs: &[Input],
+        columns: &[(usize, ColumnKind)],
+        rows: u64,
+        into: &mut Columns,
+        refusals: &mut Refusals,
+    ) -> Result<(), Failure> {
+        let feature = |(column, kind): &(usize, ColumnKind)| {
+            let name = self.header.get(*column).map_or("", String::as_str);
+            Feature::again(*column, name, self.spec.wishes.get(name), *kind)
+        };
+        self.sinks = Sinks { features: columns.iter().map(feature).collect(), ..Sinks::default() };
+        let (_, counts) = self.pass(inputs)?;
+        if counts.rows != rows {
+            let name = self.spec.path.display().to_string();
+            return Err(refuse(&name, 337, "the file was changed while it was read").hint("wait until it is written, then run again"));
+        }
+        for feature in std::mem::take(&mut self.sinks.features) {
+            let (place, finished) = (feature.column, feature.finish());
+            refusals.merge(finished.refusals);
+            if let Ok(column) = finished.column {
+                into.add(place, column, finished.missing, finished.repaired, finished.numbers_as_text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finished columns and what was counted of them.
+#[derive(Default)]
+struct Columns {
+    found: Vec<(usize, Column)>,
+    missing: Vec<(String, u64)>,
+    repaired: u64,
+    numbers_as_text: Vec<String>,
+}
+
+impl Columns {
+    fn add(&mut self, place: usize, column: Column, missing: u64, repaired: u64, numbers_as_text: bool) {
+        if missing > 0 {
+            self.missing.push((column.name.clone(), missing));
+        }
+        if numbers_as_text {
+            self.numbers_as_text.push(column.name.clone());
+        }
+        self.repaired += repaired;
+        self.found.push((place, column));
+    }
 }
 
 /// Both classes must train, and both splits must have rows.
-fn check_label(table: &Table, spec: &TableSpec) -> Result<(), Failure> {
+pub(super) fn check_label(table: &Table, spec: &TableSpec) -> Result<(), Failure> {
     let Some(label) = &table.label else { return Ok(()) };
+    let name = spec.path.display().to_string();
     let trains = |row: usize| table.split.as_ref().is_none_or(|split| split.get(row) == Some(&Split::Train));
     let training = (0..label.len()).filter(|row| trains(*row)).count() as u64;
     let positive = label.iter().enumerate().filter(|(row, label)| **label && trains(*row)).count() as u64;
     for (rows, mark) in [(training, "train"), (label.len() as u64 - training, "test")] {
         if table.split.is_some() && rows == 0 {
-            return Err(refuse(spec, 324, format!("no row is marked {mark} in column {}", shown(spec.split.as_deref().unwrap_or("")))));
+            let column = shown(spec.split.as_deref().unwrap_or(""));
+            return Err(refuse(&name, 324, format!("no row is marked {mark} in column {column}")));
         }
     }
     if positive == 0 || positive == training {
         let class = u8::from(positive > 0);
         let what = format!("the label is {class} in all {} training rows", grouped(training));
-        return Err(refuse(spec, 322, what).hint("a model needs rows of both classes"));
+        return Err(refuse(&name, 322, what).hint("a model needs rows of both classes"));
     }
     Ok(())
 }
 
-/// Refuses owner columns that know the answer.
-fn check_leaks(table: &Table, spec: &TableSpec) -> Result<(), Failure> {
-    let Some(label) = &table.label else { return Ok(()) };
-    let trains = |row: usize| table.split.as_ref().is_none_or(|split| split.get(row) == Some(&Split::Train));
-    let leaks = leaking(&table.columns, label, &spec.allow_leaky, trains);
-    let Some((worst, _)) = leaks.first() else { return Ok(()) };
-    let list: Vec<String> = leaks.iter().map(|(name, auc)| format!("{} (AUC {auc:.4})", shown(name))).collect();
-    let many = counted(leaks.len() as u64, "column predicts", "columns predict");
-    let what = format!("{many} the label alone, beyond AUC {LEAK_AUC} or below {:.3}: {}", 1.0 - LEAK_AUC, list.join(", "));
-    let hint = "exclude what is known only after the event (another label, its amount); allow_leaky names a column that may stay";
-    Err(refuse(spec, 323, what).at(format!("{}, column {}", file_name(spec), shown(worst))).hint(hint))
+/// Missing cells of a column.
+pub(super) fn missing_cells(values: &Values) -> u64 {
+    match values {
+        Values::Number(values) => values.iter().filter(|value| value.is_nan()).count() as u64,
+        Values::Text { codes, .. } => codes.iter().filter(|code| **code == super::MISSING).count() as u64,
+    }
 }

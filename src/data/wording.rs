@@ -20,6 +20,27 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// A size in mebibytes, or in bytes where it is less than one.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    if bytes < 1 << 20 { counted(bytes, "byte", "bytes") } else { format!("{} MiB", grouped(bytes.div_ceil(1 << 20))) }
+}
+
+/// The bytes of a size such as `2G`, `512M`, `64K` or `1000000`; K, M and G are powers of 1,024.
+#[must_use]
+pub fn byte_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
+    let (digits, unit) = match text.char_indices().next_back()? {
+        (at, 'k' | 'K') => (&text[..at], 1 << 10),
+        (at, 'm' | 'M') => (&text[..at], 1 << 20),
+        (at, 'g' | 'G') => (&text[..at], 1 << 30),
+        (at, 't' | 'T') => (&text[..at], 1 << 40),
+        _ => (text, 1u64),
+    };
+    digits.trim_end().parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
 /// A name or value in back quotes, at most 60 characters of it, with control characters escaped: safe on any terminal.
 #[must_use]
 pub fn shown(text: &str) -> String {
@@ -94,6 +115,18 @@ mod tests {
         assert_eq!(words, ["0", "999", "1,000", "90,002", "1,234,567"]);
         assert_eq!(counted(1, "cell is", "cells are"), "1 cell is");
         assert_eq!(counted(0, "cell is", "cells are"), "0 cells are");
+    }
+
+    #[test]
+    fn sizes_are_read_and_told() {
+        let cases = [("2G", 2 << 30), ("512MiB", 512 << 20), ("64 k", 64 << 10), ("1000000", 1_000_000), ("3MB", 3 << 20)];
+        for (text, bytes) in cases {
+            assert_eq!(byte_size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "G", "-1", "1.5G", "0", "99999999999G"] {
+            assert_eq!(byte_size(text), None, "{text}");
+        }
+        assert_eq!([megabytes(5), megabytes(3 << 20), megabytes((2 << 30) + 1)], ["5 bytes", "3 MiB", "2,049 MiB"]);
     }
 
     #[test]

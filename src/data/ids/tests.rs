@@ -38,6 +38,43 @@ fn published_vectors_hold() {
 }
 
 #[test]
+fn vectors_with_regions_and_parts_hold() {
+    let vectors = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let region = |case: &serde_json::Value| case["region"].as_str().map(|code| Region::from_code(code).unwrap());
+    let reason = |case: &serde_json::Value| if case["reason"] == "empty" { IdProblem::Empty } else { IdProblem::NotOfKind };
+    let cases = |file: &serde_json::Value, key: &str| file[key].as_array().unwrap().clone();
+
+    let phone = vectors(include_str!("../../../tests/vectors/ids/v2/phone.json"));
+    for case in cases(&phone, "accepted") {
+        let got = canonical_in(IdKind::Phone, region(&case).as_ref(), case["input"].as_str().unwrap());
+        let got = got.unwrap_or_else(|problem| panic!("{case}: {problem:?}"));
+        assert_eq!(got.text, case["canonical"].as_str().unwrap(), "{case}");
+        assert!(got.trimmed || got.rewritten, "{case}");
+        // The canonical form is its own form, with the region and without.
+        for region in [region(&case), None] {
+            assert_eq!(canonical_in(IdKind::Phone, region.as_ref(), &got.text).ok().unwrap().text, got.text, "{case}");
+        }
+    }
+    for case in cases(&phone, "refused") {
+        let got = canonical_in(IdKind::Phone, region(&case).as_ref(), case["input"].as_str().unwrap());
+        assert_eq!(got.err(), Some(reason(&case)), "{case}");
+    }
+
+    let composite = vectors(include_str!("../../../tests/vectors/ids/v2/composite.json"));
+    let composed = |case: &serde_json::Value| {
+        let kind = IdKind::from_name(case["kind"].as_str().unwrap()).unwrap();
+        let parts: Vec<&str> = case["input"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
+        composite_id(kind, region(case).as_ref(), &parts)
+    };
+    for case in cases(&composite, "accepted") {
+        assert_eq!(composed(&case).as_deref(), Ok(case["canonical"].as_str().unwrap()), "{case}");
+    }
+    for case in cases(&composite, "refused") {
+        assert_eq!(composed(&case), Err((case["part"].as_u64().unwrap() as usize, reason(&case))), "{case}");
+    }
+}
+
+#[test]
 fn canonical_forms_are_fixed_points() {
     // Every character of Unicode at three places of an e-mail address: where a form exists, it is its own form.
     let mut forms = 0;
@@ -86,5 +123,22 @@ fn names_round_trip() {
     for kind in IdKind::ALL {
         assert_eq!(IdKind::from_name(&kind.to_string()), Some(kind));
     }
-    assert_eq!(IdKind::from_name("Email"), None);
+    let mut names = std::collections::BTreeSet::new();
+    for first in IdKind::ALL {
+        for second in IdKind::ALL {
+            let pair = format!("{first}+{second}");
+            let triples = IdKind::ALL.map(|third| format!("{pair}+{third}"));
+            for name in std::iter::once(pair).chain(triples) {
+                let kind = IdKind::from_name(&name).unwrap();
+                assert_eq!((kind.name(), IdKind::from_name(kind.name())), (name.as_str(), Some(kind)));
+                let parts: Vec<&str> = kind.parts().into_iter().map(IdKind::name).collect();
+                assert_eq!(parts.join("+"), name);
+                names.insert(name);
+            }
+        }
+    }
+    assert_eq!(names.len(), 150);
+    for unknown in ["Email", "email+", "+email", "email+email+email+email", "email + phone", ""] {
+        assert_eq!(IdKind::from_name(unknown), None, "{unknown}");
+    }
 }
