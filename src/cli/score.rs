@@ -42,7 +42,8 @@ fn write(met: &Met, prepared: &Prepared, outcome: Outcome) -> Result<(String, St
     let Outcome { mut report, scored, notes } = outcome;
     let (table, private, shared) = (&prepared.table, prepared.job.private(), prepared.job.shared());
     if let (Some(scored), Some(terms)) = (&scored, shared.score()) {
-        let columns = Columns::new(&private.id, &table.ids, scored, terms);
+        let spec = prepared.job.table_spec();
+        let columns = Columns::new(spec.id_columns().map(String::as_str).collect(), &table.ids, scored, terms);
         (report.top_users, report.yes_users) = (columns.top(), columns.yes());
         let open = |name: &str| met.folder.open(name);
         match private.format.unwrap_or_default() {

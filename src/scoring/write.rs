@@ -1,11 +1,12 @@
 //! The owner's scores as `scores.csv` or `scores.parquet`, and the rows without a score as `not_scored.csv`.
 //!
-//! Columns: the id under its name in the file, then of `score`, `decile`, `top_share`, `yes_no` those that the job lists, then
+//! Columns: the id under its name in the file (each part of a composite id under its own), then of `score`, `decile`, `top_share`, `yes_no` those that the job lists, then
 //! `model` (`joint` or `own`). One row a scored user, in the order of the owner's file; ids in canonical form.
 
 use super::Scored;
 use super::rank::{decile, places, top_users};
 use crate::contract::{ScoreOutput, ScoreTerms};
+use crate::data::ids::PART_SEPARATOR;
 use crate::data::{IdKind, IdProblem};
 use crate::error::{Exit, Failure};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt8Array};
@@ -21,7 +22,7 @@ const BATCH: usize = 1 << 16;
 
 /// The scores with everything that follows from them.
 pub struct Columns<'a> {
-    id_name: &'a str,
+    id_names: Vec<&'a str>,
     ids: &'a [String],
     scored: &'a Scored,
     terms: &'a ScoreTerms,
@@ -33,10 +34,10 @@ pub struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// Ranks the scores where the job lists something that needs it.
     #[must_use]
-    pub fn new(id_name: &'a str, ids: &'a [String], scored: &'a Scored, terms: &'a ScoreTerms) -> Self {
+    pub fn new(id_names: Vec<&'a str>, ids: &'a [String], scored: &'a Scored, terms: &'a ScoreTerms) -> Self {
         let ranked = terms.output.contains(&ScoreOutput::Decile) || terms.output.contains(&ScoreOutput::TopShare);
         let places = if ranked { places(&scored.scores, ids) } else { vec![0; ids.len()] };
-        Self { id_name, ids, scored, terms, places, top: terms.top_share.map_or(0, |share| top_users(share, ids.len())) }
+        Self { id_names, ids, scored, terms, places, top: terms.top_share.map_or(0, |share| top_users(share, ids.len())) }
     }
 
     /// Users in the top share, where it is listed.
@@ -51,13 +52,18 @@ impl<'a> Columns<'a> {
         self.terms.threshold.map(|threshold| self.scored.scores.iter().filter(|score| **score >= threshold).count() as u64)
     }
 
+    /// The texts of an id's columns.
+    fn parts<'b>(&self, id: &'b str) -> impl Iterator<Item = &'b str> + use<'b> {
+        id.splitn(self.id_names.len(), PART_SEPARATOR)
+    }
+
     fn lists(&self, output: ScoreOutput) -> bool {
         self.terms.output.contains(&output)
     }
 
     fn names(&self) -> Vec<&str> {
         let listed = ScoreOutput::ALL.into_iter().filter(|output| self.lists(*output)).map(|output| -> &str { output.name() });
-        std::iter::once(self.id_name).chain(listed).chain(["model"]).collect()
+        self.id_names.iter().copied().chain(listed).chain(["model"]).collect()
     }
 
     /// Writes CSV: scores with six decimals, `yes` or `no`.
@@ -74,7 +80,9 @@ impl<'a> Columns<'a> {
         let mut digits = Vec::with_capacity(32);
         let rows = self.ids.iter().zip(&self.scored.scores).zip(&self.scored.joint).zip(&self.places);
         for (((id, score), joint), place) in rows {
-            writer.write_field(id)?;
+            for part in self.parts(id) {
+                writer.write_field(part)?;
+            }
             if self.lists(ScoreOutput::Score) {
                 digits.clear();
                 write!(digits, "{score:.6}")?;
@@ -102,7 +110,7 @@ impl<'a> Columns<'a> {
     /// # Errors
     /// Exit 1, E0810: it cannot be written.
     pub fn parquet(&self, out: impl Write + Send) -> Result<(), Failure> {
-        let kind = |name: &str| match ScoreOutput::from_name(name).filter(|_| name != self.id_name) {
+        let kind = |name: &str| match ScoreOutput::from_name(name).filter(|_| !self.id_names.contains(&name)) {
             Some(ScoreOutput::Score) => DataType::Float64,
             Some(ScoreOutput::Decile) => DataType::UInt8,
             Some(ScoreOutput::TopShare | ScoreOutput::YesNo) => DataType::Boolean,
@@ -115,7 +123,11 @@ impl<'a> Columns<'a> {
             let rows = start..self.ids.len().min(start + BATCH);
             let (ids, scores, joint) = (&self.ids[rows.clone()], &self.scored.scores[rows.clone()], &self.scored.joint[rows.clone()]);
             let places = &self.places[rows];
-            let mut arrays: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(ids))];
+            let mut arrays: Vec<ArrayRef> = Vec::new();
+            for part in 0..self.id_names.len() {
+                let texts = ids.iter().map(|id| self.parts(id).nth(part).unwrap_or_default());
+                arrays.push(Arc::new(StringArray::from_iter_values(texts)));
+            }
             if self.lists(ScoreOutput::Score) {
                 arrays.push(Arc::new(Float64Array::from_iter_values(scores.iter().copied())));
             }
