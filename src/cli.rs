@@ -3,10 +3,12 @@
 mod data;
 pub(crate) mod flags;
 mod keys;
+mod meeting;
 mod model;
 mod run;
+mod score;
 
-pub(crate) use run::write_report;
+pub(crate) use run::{ended, write_report};
 
 use crate::data::Side;
 use crate::error::{Exit, Failure};
@@ -74,6 +76,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Peers(peers) => keys::peers(&peers),
         Command::Data(arguments) => data::data(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
+        Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
         Command::Rehearse(files) => owners_only(side, "rehearse").and_then(|()| rehearse::rehearse(&files, stop)),
     }

@@ -11,14 +11,16 @@ mod fields;
 mod parse;
 mod private;
 mod rate;
+mod score;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};
 pub use disclosure::Disclosure;
-pub use private::{Link, PrivateJob};
+pub use private::{Link, PrivateJob, ScoreFormat};
 pub use rate::RateBucket;
+pub use score::{ScoreOutput, ScoreTerms};
 pub use terms::{Fingerprint, LogisticTerms, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
 
 use crate::data::{Side, TableSpec, wording};
@@ -88,7 +90,7 @@ impl Job {
         &self.private
     }
 
-    /// How to read this side's file for this job.
+    /// How to read this side's file for this job. For a scoring the stored model has to add what it needs.
     #[must_use]
     pub fn table_spec(&self) -> TableSpec {
         let label = self.shared.logistic().filter(|_| self.side == Side::Owner).map(|terms| terms.label.clone());
@@ -98,7 +100,7 @@ impl Job {
             label,
             exclude: self.private.exclude.clone(),
             allow_leaky: self.private.allow_leaky.clone(),
-            ids_only: self.shared.logistic().is_none(),
+            ids_only: matches!(self.shared.terms().task, TaskTerms::Overlap),
             wishes: self.private.columns.clone(),
             ..TableSpec::new(&self.private.data, &self.private.id)
         }

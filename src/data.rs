@@ -48,6 +48,7 @@ pub use split::{Split, draw_split};
 pub use wish::{ColumnKind, ColumnWish, Encode, Impute, Wishes};
 
 use crate::error::{Exit, Failure};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -109,6 +110,10 @@ pub struct TableSpec {
     pub ids_only: bool,
     /// What was asked of single columns.
     pub wishes: Wishes,
+    /// Read these features and no others; no label is needed. For scoring with a stored model.
+    pub only: Option<BTreeSet<String>>,
+    /// Rows without a usable id are left out and listed in [`Table::skipped`], instead of refusing the file.
+    pub skip_invalid_ids: bool,
     /// The region whose national phone numbers are completed, such as `DE`.
     pub region: Option<String>,
     /// Most bytes that the table may hold in memory.
@@ -130,6 +135,8 @@ impl TableSpec {
             allow_leaky: Vec::new(),
             ids_only: false,
             wishes: Wishes::new(),
+            only: None,
+            skip_invalid_ids: false,
             more_ids: Vec::new(),
             region: None,
             max_memory: None,
@@ -151,7 +158,9 @@ impl TableSpec {
     fn check_side(&self, side: Side, whole: bool) -> Result<(), Failure> {
         let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
         match side {
-            Side::Owner if whole && self.label.is_none() && !self.ids_only => return usage("the owner's file needs a label column".into()),
+            Side::Owner if whole && self.label.is_none() && !self.ids_only && self.only.is_none() => {
+                return usage("the owner's file needs a label column".into());
+            }
             Side::Partner if self.label.is_some() => return usage("only the owner's file has a label column".into()),
             Side::Partner if self.split.is_some() => return usage("only the owner's file has a split column".into()),
             _ => {}
@@ -308,6 +317,8 @@ pub struct Table {
     pub warnings: Vec<Warning>,
     /// What was counted while reading.
     pub counts: ReadCounts,
+    /// Rows left out for want of a usable id, in the file's order: the data row counted from 1, and why.
+    pub skipped: Vec<(u64, IdProblem)>,
     /// The files it came from, in order, each with its proved rows.
     pub files: Vec<FileRead>,
 }

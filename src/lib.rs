@@ -15,5 +15,6 @@ pub mod report;
 pub mod resources;
 pub mod results;
 pub mod run;
+pub mod scoring;
 pub mod session;
 pub mod training;

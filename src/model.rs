@@ -183,6 +183,14 @@ impl ModelFile {
     /// # Errors
     /// As [`Recipe::apply`].
     pub fn logits(&self, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
+        self.logits_of(columns, &(0..rows).collect::<Vec<_>>())
+    }
+
+    /// As [`ModelFile::logits`] for the given rows of the table, in their order. Without a row it only checks the columns.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply_rows`].
+    pub fn logits_of(&self, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
         logits(&self.recipe, &self.coefficients, self.intercept.unwrap_or(0.0), columns, rows)
     }
 
@@ -234,14 +242,39 @@ impl OwnModel {
     /// # Errors
     /// As [`Recipe::apply`].
     pub fn logits(&self, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
+        self.logits_of(columns, &(0..rows).collect::<Vec<_>>())
+    }
+
+    /// As [`OwnModel::logits`] for the given rows of the table, in their order. Without a row it only checks the columns.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply_rows`].
+    pub fn logits_of(&self, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
         logits(&self.recipe, &self.coefficients, self.intercept, columns, rows)
     }
 }
 
-fn logits(recipe: &Recipe, weights: &Ordered<f64>, offset: f64, columns: &[Column], rows: usize) -> Result<Logits, Failure> {
-    let applied = recipe.apply(columns, rows)?;
+/// Rows whose features are in memory at once.
+const BLOCK_ROWS: usize = 1 << 16;
+
+fn logits(recipe: &Recipe, weights: &Ordered<f64>, offset: f64, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
     let weights: Vec<f64> = weights.0.iter().map(|(_, weight)| *weight).collect();
-    Ok(Logits { values: times(applied.features.view(), &weights, offset), unfamiliar: applied.unfamiliar })
+    let mut all = Logits { values: Vec::with_capacity(rows.len()), unfamiliar: Vec::new() };
+    // One empty block where there is no row: the columns are checked all the same.
+    for block in rows.chunks(BLOCK_ROWS).chain(rows.is_empty().then_some(rows)) {
+        let applied = recipe.apply_rows(columns, block)?;
+        all.values.extend(times(applied.features.view(), &weights, offset));
+        for found in applied.unfamiliar {
+            match all.unfamiliar.iter_mut().find(|known| known.column == found.column) {
+                Some(known) => {
+                    known.unseen += found.unseen;
+                    known.missing += found.missing;
+                }
+                None => all.unfamiliar.push(found),
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The recipe is sound and the coefficients are those of its kept features.

@@ -8,6 +8,7 @@ mod html;
 mod json;
 mod number;
 mod partner;
+mod score;
 mod svg;
 mod text;
 
@@ -17,6 +18,7 @@ pub(crate) use text::aligned;
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};
+pub use score::{NotScored, ScoreReport, ScoreSchema, ScoredUsers, UnfamiliarCells};
 
 use crate::error::Failure;
 use crate::evaluation::{Curves, Gain, Metrics};

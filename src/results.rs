@@ -67,8 +67,11 @@ impl ResultFolder {
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| failed("written", &self.partial.join(name), &error))
     }
 
-    /// A new file of mode 0600 for a writer that goes on, such as a log.
-    fn open(&self, name: &str) -> Result<File, Failure> {
+    /// A new file of mode 0600 for a writer that goes on; [`ResultFolder::finish`] brings it to the disk.
+    ///
+    /// # Errors
+    /// As [`ResultFolder::file`].
+    pub fn open(&self, name: &str) -> Result<File, Failure> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(plain) {
             return Err(Failure::new(Exit::Internal, 712, format!("{} is no name for a file of the results", shown(name))));

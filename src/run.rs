@@ -4,10 +4,10 @@
 //! recipe → training → scores → figures. Both roles read the same steps; what only one side does lives in [`owner`] and
 //! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
 
-mod agree;
+pub(crate) mod agree;
 pub mod owner;
 pub mod partner;
-mod scores;
+pub(crate) mod scores;
 mod split;
 
 pub(crate) use split::own_split as owner_split;
@@ -119,14 +119,7 @@ pub fn over(
     clock.begin("match");
     agree::terms(channel, job)?;
     let digest = shared.digest();
-    let tag = PartHash::new("colift matching").part(session).part(digest.as_bytes()).finish();
-    let terms = AlignTerms {
-        session: tag,
-        own_max: shared.max_rows(job.side()),
-        peer_max: shared.max_rows(job.side().peer()),
-        min_overlap: shared.terms().min_overlap,
-        overlap_listed: shared.reveals(Disclosure::OverlapToBoth),
-    };
+    let terms = matching_terms(job, session);
     let matching = |done, total| progress.stage("matching", done, total);
     let Some(logistic) = shared.logistic() else {
         let counted = overlap(channel, role, &table.ids, &terms, &matching)?;
@@ -163,13 +156,25 @@ pub fn over(
     agree::finished(channel)?;
     progress.stage("evaluation", 1, 1);
     clock.end(channel.counters());
-    let opened = opened(&ledger, job.side());
+    let opened = opened(&ledger, job.side(), "test users");
     match &mut outcome {
         Outcome::Owner(o) => o.details.opened = opened,
         Outcome::Partner(p) => p.report.opened = opened,
         Outcome::Overlap(_) => {}
     }
     Ok(outcome)
+}
+
+/// The job's part of the matching on this link.
+pub(crate) fn matching_terms(job: &Job, session: &[u8; 32]) -> AlignTerms {
+    let shared = job.shared();
+    AlignTerms {
+        session: PartHash::new("colift matching").part(session).part(shared.digest().as_bytes()).finish(),
+        own_max: shared.max_rows(job.side()),
+        peer_max: shared.max_rows(job.side().peer()),
+        min_overlap: shared.terms().min_overlap,
+        overlap_listed: shared.reveals(Disclosure::OverlapToBoth),
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -251,8 +256,8 @@ pub(crate) fn recipe_table(whose: &str, recipe: &Recipe) -> RecipeTable {
     RecipeTable { whose: whose.to_owned(), plain, lines }
 }
 
-/// The ledger in the report's words.
-fn opened(ledger: &Ledger, side: Side) -> Vec<Opened> {
+/// The ledger in the report's words; `scored` says whose scores.
+pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
     ledger
         .opened()
         .iter()
@@ -263,7 +268,7 @@ fn opened(ledger: &Ledger, side: Side) -> Vec<Opened> {
                 Disclosure::OverlapToBoth => ("both", format!("{count} common users, and which own rows they are")),
                 Disclosure::SplitToPartner => ("partner", format!("train or test of each of {count} matched users")),
                 Disclosure::OwnWeights => ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told)),
-                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {count} test users")),
+                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {count} {scored}")),
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
                 Disclosure::ConvergedAndInRange => ("both", "one bit: the training converged and stayed in range".to_owned()),
             };

@@ -18,7 +18,7 @@ use colift_channel::record::{Direction, Entry, Recorder};
 use colift_channel::{Counters, Meter};
 use colift_psi::ecdh::{declare_count, declare_match};
 use colift_rlwe::{N, PRIMES, packed_bytes, unpack_residues};
-use party::{Content, EVERYTHING, Ended, SMALL, Sizes, Tape, Terms, World, play, world};
+use party::{Content, EVERYTHING, Ended, SMALL, Sizes, Tape, Terms, World, play, play_scoring, score_world, world};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,6 +219,52 @@ fn every_opened_value_is_on_the_jobs_list_and_every_listed_item_is_opened_once()
     for (code, name, carries) in kinds() {
         let opening = matches!(carries, Opening(item) if item != Disclosure::OverlapToBoth);
         assert_eq!(opening, OPENING_KINDS.contains(&code), "{name}");
+    }
+}
+
+#[test]
+fn a_scoring_shows_sizes_and_the_listed_scores_only_and_costs_what_is_declared() {
+    let scored = |content: Content, seed: u64| {
+        let world = score_world(SMALL, content, seed);
+        let (a, b) = pair();
+        let log = |recorder: Recorder<_>| recorder.into_parts().1;
+        let ((owner, ours), (partner, theirs)) = play_scoring(&world, (Recorder::new(a), Recorder::new(b)), log, log);
+        let [owner, partner] = [owner, partner].map(|ended| ended.unwrap().unwrap());
+        assert!(owner.scored.unwrap().scores.iter().all(|score| (0.0..=1.0).contains(score)) && partner.scored.is_none());
+        for report in [&owner.report, &partner.report] {
+            let items: Vec<&str> = report.opened.iter().map(|opened| opened.item.as_str()).collect();
+            assert_eq!(items, ["overlap_to_both", "scores_to_owner"]);
+        }
+        ([ours, theirs], world.owner.job.shared().canonical().len())
+    };
+    let (first, terms) = scored(Content::Normal, 1);
+    for (index, content) in Content::ALL.into_iter().enumerate() {
+        let (other, _) = scored(content, 300 + index as u64);
+        same(&format!("{content:?}, owner"), &first[0], &other[0]);
+        same(&format!("{content:?}, partner"), &first[1], &other[1]);
+    }
+    for (log, own) in first.iter().zip([true, false]) {
+        let opened: Vec<(u16, usize)> = log
+            .iter()
+            .filter(|entry| entry.direction == Direction::Sent && matches!(carries(entry.kind.code), Opening(_)))
+            .map(|entry| (entry.kind.code, entry.length))
+            .collect();
+        let mut expected = vec![(0x0204, 8), (0x0205, 4 * SMALL.common)];
+        expected.extend((!own).then_some((0x0583, 4 * SMALL.common)));
+        assert_eq!(opened, expected);
+        let (mine, theirs) = if own { (SMALL.owner_rows, SMALL.partner_rows) } else { (SMALL.partner_rows, SMALL.owner_rows) };
+        let mut meter = Meter::default();
+        meter.sent(terms);
+        meter.received(terms);
+        declare_match(&mut meter, mine, theirs, SMALL.common);
+        if own {
+            meter.received(4 * SMALL.common)
+        } else {
+            meter.sent(4 * SMALL.common)
+        }
+        meter.sent(0);
+        meter.received(0);
+        assert_eq!(counted(log), meter.counters());
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Command {
     Data(DataFlags),
     /// Run a job with the peer
     Run(RunFlags),
+    /// Score users with a stored model, together with the peer it was trained with
+    Score(RunFlags),
     /// Try two files at hand: both real programs on loopback, then the comparison with a plaintext twin (owner's program)
     Rehearse(Box<RehearseFlags>),
 }
@@ -162,7 +164,7 @@ pub struct DataCheckFlags {
     pub no_lock: bool,
 }
 
-/// Flags of `run`.
+/// Flags of `run` and of `score`.
 #[derive(Debug, Args)]
 pub struct RunFlags {
     /// The job file

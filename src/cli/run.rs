@@ -1,29 +1,25 @@
 //! `run`: one side of a job with the real peer, from the job file to a finished results folder.
 
 use crate::cli::flags::RunFlags;
+use crate::cli::meeting::Meeting;
 use crate::contract::{Job, LogisticTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
 use crate::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
-use crate::progress::{Progress, Terminal, Watched};
+use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
-use crate::resources::StageClock;
-use crate::results::log::start_log;
-use crate::results::{ResultFolder, default_target};
+use crate::results::ResultFolder;
 use crate::run::{
     Outcome, OverlapOutcome, Prepared, over,
     owner::{OwnFit, OwnerOutcome},
     partner::PartnerOutcome,
     prepare, recipe_table,
 };
-use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
 use crate::training::secure::Trained;
-use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
-use colift_channel::{Channel, Counters, StopFlag};
+use colift_channel::StopFlag;
+use colift_channel::tls::Fingerprint;
 use jiff::Timestamp;
-use std::io::Write;
-use std::time::Duration;
 
 /// Runs this side of a job. Prints the results folder last.
 ///
@@ -31,97 +27,26 @@ use std::time::Duration;
 /// By class of what failed. Nothing is left in the results folder then.
 pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure> {
     let job = Job::load(&flags.job, side)?;
-    if let Some(threads) = job.private().threads {
-        // A pool that exists already keeps its size; only this command starts one.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    if job.shared().score().is_some() {
+        return Err(Failure::new(Exit::Usage, 925, "this job's task is `score`: it applies a stored model and trains nothing")
+            .at(flags.job.display().to_string())
+            .hint(format!("colift-{side} score --job {}", flags.job.display())));
     }
-    let (identity, pins, peer) = keys(&job)?;
-    let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
-    let folder = ResultFolder::create(&target)?;
-    start_log(0, &folder)?;
-    let progress = if flags.lines { Terminal::lines(side) } else { Terminal::new(side) };
-    let mut clock = StageClock::new(side);
-
-    clock.begin("read");
-    progress.stage("reading", 0, 1);
-    let prepared = prepare(job)?;
-    progress.stage("reading", 1, 1);
-    clock.end(Counters::default());
+    let mut meeting = Meeting::open(&job, flags, stop)?;
+    let prepared = meeting.read(|| prepare(job))?;
     for warning in &prepared.table.warnings {
-        progress.note(&format!("warning: {warning}"));
+        meeting.progress.note(&format!("warning: {warning}"));
     }
     tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");
-
-    let limits =
-        Limits { connect: Duration::from_secs(flags.connect_timeout), idle: Duration::from_secs(flags.idle_timeout), ..Limits::default() };
-    progress.waiting(match &prepared.job.private().link {
-        crate::contract::Link::Listen(_) => "the peer to dial",
-        crate::contract::Link::Dial(_) => "the peer to answer",
-    });
-    let mut link = connect(&identity, &pins, peer, &LinkSpec::from(&prepared.job.private().link), &limits, stop)?;
-    progress.note("peer connected, key as pinned");
-    let outcome = match talk(&mut link, side, &prepared, &mut clock, &progress, stop) {
-        Ok(outcome) => outcome,
-        Err(failure) => {
-            tracing::error!(exit = failure.exit as u8, id = failure.id, "run ended");
-            link.abort(failure.exit as u8);
-            return Err(failure);
-        }
-    };
-    let cost = clock.cost(link.counters());
-    link.close();
-    drop(progress);
-    let out = Written { prepared: &prepared, own: identity.fingerprint(), peer, cost, ended: Timestamp::now() };
+    let (outcome, met) = meeting
+        .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
+    let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };
     let (line, text) = match outcome {
-        Outcome::Owner(outcome) => out.owner(&folder, *outcome)?,
-        Outcome::Partner(outcome) => out.partner(&folder, *outcome)?,
-        Outcome::Overlap(outcome) => out.overlap(&folder, &outcome)?,
+        Outcome::Owner(outcome) => out.owner(&met.folder, *outcome)?,
+        Outcome::Partner(outcome) => out.partner(&met.folder, *outcome)?,
+        Outcome::Overlap(outcome) => out.overlap(&met.folder, &outcome)?,
     };
-    tracing::info!("run complete");
-    let place = folder.finish()?;
-    let mut stdout = std::io::stdout().lock();
-    // A closed pipe must not turn a finished run into a failure: the folder stands.
-    let _ = writeln!(stdout, "{}", if flags.json { line } else { text });
-    let shown = format!("results: {}", place.display());
-    let _ = if flags.json { writeln!(std::io::stderr(), "{shown}") } else { writeln!(stdout, "{shown}") };
-    Ok(())
-}
-
-/// The own key, the pins, and the peer's key; the job must name this side's own key.
-fn keys(job: &Job) -> Result<(Identity, Pins, Fingerprint), Failure> {
-    let home = Home::from_env()?;
-    let identity = Identity::load(&home)?;
-    let named = |side: Side| {
-        let text = job.shared().fingerprint(side).as_str();
-        text.parse::<Fingerprint>().map_err(|_| Failure::new(Exit::Usage, 921, format!("the job's fingerprint of the {side} is malformed")))
-    };
-    if named(job.side())? != identity.fingerprint() {
-        return Err(Failure::new(Exit::PeerKey, 922, format!("the job names another key for the {}", job.side()))
-            .at(format!("{}, [shared.peers]", home.path().display()))
-            .hint(format!("this home's key is {}", identity.fingerprint())));
-    }
-    let peer = named(job.side().peer())?;
-    let pins = Pins::load(&home)?;
-    pins.check(peer)?;
-    Ok((identity, pins, peer))
-}
-
-fn talk(
-    link: &mut TlsChannel,
-    side: Side,
-    prepared: &Prepared,
-    clock: &mut StageClock,
-    progress: &dyn Progress,
-    stop: &StopFlag,
-) -> Result<Outcome, Failure> {
-    let greeting = greet(link, side)?;
-    tracing::info!(wire = greeting.wire, "greeting done");
-    let session = *link.session_id();
-    let outcome = over(&mut Watched::new(link, progress), &session, prepared, clock, progress)?;
-    if stop.is_raised() {
-        return Err(colift_channel::ChannelError::Interrupted { waiting_for: "the end of the run" }.into());
-    }
-    Ok(outcome)
+    met.finish(&line, &text)
 }
 
 /// What every artefact of a run carries.
@@ -230,7 +155,7 @@ impl Written<'_> {
 }
 
 /// UTC to the second.
-fn ended(at: Timestamp) -> String {
+pub(crate) fn ended(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 

@@ -80,6 +80,12 @@ impl SharedJob {
             ("reveal", format!("[{}]", reveal.join(", "))),
             ("task", quoted(self.task_name())),
         ]);
+        if let TaskTerms::Score(scoring) = &terms.task {
+            let output: Vec<String> = scoring.output.iter().map(|item| quoted(item.name())).collect();
+            entries.extend([("model", quoted(&scoring.model)), ("output", format!("[{}]", output.join(", ")))]);
+            entries.extend(scoring.top_share.map(|share| ("top_share", number(share))));
+            entries.extend(scoring.threshold.map(|threshold| ("threshold", number(threshold))));
+        }
         if let TaskTerms::Logistic(training) = &terms.task {
             entries.extend([
                 ("clip", number(training.clip)),

@@ -13,7 +13,7 @@ pub enum Disclosure {
     OverlapToBoth,
     /// Each side's weights to that side.
     OwnWeights,
-    /// Test scores to the owner.
+    /// Scores to the owner: of the test users in a training, of all common users in a scoring.
     ScoresToOwner,
     /// Train or test of every matched row to the partner.
     SplitToPartner,
@@ -26,6 +26,9 @@ impl Disclosure {
 
     /// What every training opens; the default of `reveal` for `task = "logistic"`.
     pub const TRAINING: [Self; 4] = [Self::ConvergedAndInRange, Self::OverlapToBoth, Self::OwnWeights, Self::SplitToPartner];
+
+    /// What every scoring opens.
+    pub const SCORING: [Self; 2] = [Self::OverlapToBoth, Self::ScoresToOwner];
 
     /// The name in job files.
     #[must_use]
@@ -59,7 +62,7 @@ impl Disclosure {
                 "each side learns the model's weights on its own columns, the owner also the intercept; the partner can rank its matched users by how likely the label is"
             }
             Self::ScoresToOwner => {
-                "the owner learns the joint score of every matched test user: with its own weights, one linear function of the partner's columns for each of them"
+                "the owner learns the joint score of every matched test user, in a scoring of every matched user: with its own weights, one linear function of the partner's columns for each of them"
             }
             Self::SplitToPartner => "the partner learns which matched users train the model and which judge it",
         }

@@ -2,7 +2,8 @@
 
 use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, UNKNOWN_KEY, usage};
 use super::private::{KEYS as PRIVATE_KEYS, PrivateJob};
-use super::{Disclosure, Fingerprint, LogisticTerms, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
+use super::score::KEYS as SCORE_KEYS;
+use super::{Disclosure, Fingerprint, LogisticTerms, MaxRows, Peers, RateBucket, ScoreTerms, SharedJob, SharedTerms, TaskTerms};
 use crate::data::wording::{shown, suggestion};
 use crate::data::{IdKind, Side};
 use crate::error::Failure;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 13] = [
+const SHARED_KEYS: [&str; 17] = [
     "name",
     "task",
     "label",
@@ -24,6 +25,10 @@ const SHARED_KEYS: [&str; 13] = [
     "max_rows",
     "reveal",
     "peers",
+    "model",
+    "output",
+    "top_share",
+    "threshold",
 ];
 
 /// Keys that only a training uses.
@@ -66,20 +71,26 @@ pub(super) fn toml(text: &str) -> Result<Table, Failure> {
 pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
     let fields = Fields::new("[shared]", table, &SHARED_KEYS, ("[private]", &PRIVATE_KEYS))?;
     let name = fields.required("name", fields.text("name")?, "name the run: its results go to a folder of this name")?;
-    let task = fields.required("task", fields.text("task")?, "task = \"logistic\", or \"overlap\" for sizes only")?;
+    let task = fields.required(
+        "task",
+        fields.text("task")?,
+        "task = \"logistic\", \"overlap\" for sizes only, or \"score\" with a stored model",
+    )?;
     let task = match task.as_str() {
-        "logistic" => TaskTerms::Logistic(logistic(fields)?),
+        "logistic" => {
+            useless(fields, &SCORE_KEYS, "task `logistic` scores no new users", "score")?;
+            TaskTerms::Logistic(logistic(fields)?)
+        }
         "overlap" => {
-            let useless: Vec<&str> = TRAINING_KEYS.into_iter().filter(|key| fields.has(key)).collect();
-            if !useless.is_empty() {
-                let list = useless.join(", ");
-                return Err(usage(NO_MEANING, format!("task `overlap` trains nothing: {list} has no meaning in it"))
-                    .at("[shared]")
-                    .hint(format!("remove {list}, or set task = \"logistic\"")));
-            }
+            useless(fields, &TRAINING_KEYS, "task `overlap` trains nothing", "logistic")?;
+            useless(fields, &SCORE_KEYS, "task `overlap` scores nothing", "score")?;
             TaskTerms::Overlap
         }
-        other => return Err(not_one_of("task", other, &["logistic", "overlap"])),
+        "score" => {
+            useless(fields, &TRAINING_KEYS, "task `score` trains nothing", "logistic")?;
+            TaskTerms::Score(ScoreTerms::read(fields)?)
+        }
+        other => return Err(not_one_of("task", other, &["logistic", "overlap", "score"])),
     };
     let id_kind = match fields.text("id_kind")? {
         None => IdKind::default(),
@@ -96,7 +107,7 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
     SharedJob::new(SharedTerms {
         name,
         id_kind,
-        min_overlap: fields.count("min_overlap")?.unwrap_or(1000),
+        min_overlap: fields.count("min_overlap")?.unwrap_or(if matches!(task, TaskTerms::Score(_)) { 1 } else { 1000 }),
         max_rows: MaxRows {
             owner: rows.required("owner", rows.count("owner")?, "the most rows the owner may bring")?,
             partner: rows.required("partner", rows.count("partner")?, "the most rows the partner may bring")?,
@@ -105,6 +116,18 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
         peers: Peers { owner: fingerprint("owner")?, partner: fingerprint("partner")? },
         task,
     })
+}
+
+/// Refuses keys that have no meaning in the task.
+fn useless(fields: Fields<'_>, keys: &[&str], why: &str, other: &str) -> Result<(), Failure> {
+    let found: Vec<&str> = keys.iter().copied().filter(|key| fields.has(key)).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let list = found.join(", ");
+    Err(usage(NO_MEANING, format!("{why}: {list} has no meaning in it"))
+        .at("[shared]")
+        .hint(format!("remove {list}, or set task = \"{other}\"")))
 }
 
 fn logistic(fields: Fields<'_>) -> Result<LogisticTerms, Failure> {
@@ -123,6 +146,8 @@ fn reveal(fields: Fields<'_>, task: &TaskTerms) -> Result<BTreeSet<Disclosure>, 
         return Ok(match task {
             TaskTerms::Logistic(_) => Disclosure::TRAINING.into(),
             TaskTerms::Overlap => [Disclosure::OverlapToBoth].into(),
+            // What goes to the owner has to be written down.
+            TaskTerms::Score(_) => BTreeSet::new(),
         });
     };
     let mut items = BTreeSet::new();

@@ -1,13 +1,13 @@
 //! The private part of a job file: where this side's data lie and how it reaches the peer. Never sent.
 
-use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, usage};
+use super::fields::{Fields, MISSING_KEY, NO_MEANING, OUT_OF_RANGE, usage};
 use super::{SharedJob, columns};
 use crate::data::wording::shown;
 use crate::data::{Side, Wishes};
 use crate::error::Failure;
 use std::path::{Path, PathBuf};
 
-pub(super) const KEYS: [&str; 8] = ["data", "id", "split", "exclude", "allow_leaky", "columns", "link", "threads"];
+pub(super) const KEYS: [&str; 10] = ["data", "id", "split", "exclude", "allow_leaky", "columns", "link", "threads", "model", "format"];
 const MOST_THREADS: u64 = 1024;
 
 /// How this side meets the peer.
@@ -17,6 +17,16 @@ pub enum Link {
     Listen(String),
     /// Dials the peer at `host:port`.
     Dial(String),
+}
+
+/// How the owner's scores are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScoreFormat {
+    /// `scores.csv`.
+    #[default]
+    Csv,
+    /// `scores.parquet`.
+    Parquet,
 }
 
 /// What stays on this side.
@@ -39,6 +49,10 @@ pub struct PrivateJob {
     pub link: Link,
     /// Threads to use; None for all cores.
     pub threads: Option<usize>,
+    /// This side's half of the stored model, for a scoring.
+    pub model: Option<PathBuf>,
+    /// How the owner's scores are written; None for CSV.
+    pub format: Option<ScoreFormat>,
 }
 
 impl PrivateJob {
@@ -58,12 +72,21 @@ impl PrivateJob {
             }
             threads => threads.map(|threads| threads as usize),
         };
-        for key in ["split", "allow_leaky"] {
+        for key in ["split", "allow_leaky", "format"] {
             if side == Side::Partner && fields.has(key) {
-                let what = format!("{} has no meaning in the partner's job file: label and split are the owner's", shown(key));
+                let what = format!("{} has no meaning in the partner's job file: label, split and scores are the owner's", shown(key));
                 return Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")));
             }
         }
+        let format = match fields.text("format")?.as_deref() {
+            None => None,
+            Some("csv") => Some(ScoreFormat::Csv),
+            Some("parquet") => Some(ScoreFormat::Parquet),
+            Some(other) => {
+                let what = format!("{} is no format of scores", shown(other));
+                return Err(usage(OUT_OF_RANGE, what).at("[private] format").hint("csv or parquet"));
+            }
+        };
         for (key, value) in [("data", &data), ("id", &id)] {
             if value.is_empty() {
                 return Err(usage(OUT_OF_RANGE, format!("{key} is empty")).at(format!("[private] {key}")));
@@ -78,11 +101,14 @@ impl PrivateJob {
             columns: fields.table("columns")?.map(columns::read).transpose()?.unwrap_or_default(),
             link: read_link(Fields::new("[private] link", link, &["listen", "dial"], ("", &[]))?)?,
             threads,
+            model: fields.text("model")?.map(|model| folder.join(model)),
+            format,
         })
     }
 
-    /// Checks that the columns named here do not contradict each other or the shared label.
+    /// Checks that the columns named here do not contradict each other or the shared label, and that the keys fit the task.
     pub(super) fn check_against(&self, shared: &SharedJob, side: Side) -> Result<(), Failure> {
+        self.check_task(shared)?;
         let label = shared.logistic().filter(|_| side == Side::Owner).map(|terms| &terms.label);
         let roles: Vec<(&str, &String)> = [("id", Some(&self.id)), ("label", label), ("split", self.split.as_ref())]
             .into_iter()
@@ -102,6 +128,37 @@ impl PrivateJob {
             }
         }
         Ok(())
+    }
+}
+
+impl PrivateJob {
+    /// A scoring needs the model and takes everything about columns from it; other tasks have no model.
+    fn check_task(&self, shared: &SharedJob) -> Result<(), Failure> {
+        let (surplus, why) = match shared.score() {
+            Some(scoring) => {
+                if self.model.is_none() {
+                    return Err(usage(MISSING_KEY, "`model` is missing in [private]")
+                        .at("[private]")
+                        .hint("the path of this side's model.json from the training"));
+                }
+                if let Some(output) = scoring.output.iter().map(|output| output.name()).chain(["model"]).find(|name| *name == self.id) {
+                    return Err(usage(OUT_OF_RANGE, format!("the id column and a column of the scores are both named `{output}`"))
+                        .at("[private] id")
+                        .hint("rename the id column"));
+                }
+                let surplus =
+                    [("split", self.split.is_some()), ("allow_leaky", !self.allow_leaky.is_empty()), ("columns", !self.columns.is_empty())];
+                (surplus.to_vec(), "in a scoring: columns are read as the stored model's recipe says")
+            }
+            None => (vec![("model", self.model.is_some()), ("format", self.format.is_some())], "outside a scoring"),
+        };
+        match surplus.into_iter().find(|(_, set)| *set) {
+            Some((key, _)) => {
+                let what = format!("{} has no meaning {why}", shown(key));
+                Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")))
+            }
+            None => Ok(()),
+        }
     }
 }
 

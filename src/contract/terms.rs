@@ -1,7 +1,7 @@
 //! The shared terms and their checks: whatever way they arrive (job file, command line, peer), they pass through one constructor.
 
 use super::fields::{DISCLOSURE, OUT_OF_RANGE, usage};
-use super::{Disclosure, RateBucket};
+use super::{Disclosure, RateBucket, ScoreTerms};
 use crate::data::wording::{grouped, is_invisible, shown};
 use crate::data::{IdKind, Side};
 use crate::error::{Exit, Failure};
@@ -37,6 +37,8 @@ pub enum TaskTerms {
     Overlap,
     /// A joint logistic model.
     Logistic(LogisticTerms),
+    /// Users of a stored model.
+    Score(ScoreTerms),
 }
 
 /// The terms of a logistic training.
@@ -128,16 +130,20 @@ impl SharedJob {
             }
         }
         let smaller = terms.max_rows.owner.min(terms.max_rows.partner);
-        if !(1..=smaller).contains(&terms.min_overlap) {
-            let allowed = format!("1 to the smaller of max_rows, {}", grouped(smaller));
+        // A scoring may go on without a common user: the owner's own model scores them all.
+        let least = u64::from(!matches!(terms.task, TaskTerms::Score(_)));
+        if !(least..=smaller).contains(&terms.min_overlap) {
+            let allowed = format!("{least} to the smaller of max_rows, {}", grouped(smaller));
             return Err(out_of_range("min_overlap", &grouped(terms.min_overlap), &allowed));
         }
         if terms.peers.owner == terms.peers.partner {
             let what = "owner and partner have the same fingerprint";
             return Err(usage(OUT_OF_RANGE, what).at("[shared.peers]").hint("each side has a key of its own: run `init` on both"));
         }
-        if let TaskTerms::Logistic(logistic) = &terms.task {
-            check_logistic(logistic)?;
+        match &terms.task {
+            TaskTerms::Logistic(logistic) => check_logistic(logistic)?,
+            TaskTerms::Score(scoring) => scoring.check()?,
+            TaskTerms::Overlap => {}
         }
         check_reveal(&terms)?;
         Ok(Self(terms))
@@ -149,12 +155,21 @@ impl SharedJob {
         &self.0
     }
 
-    /// The training's terms; None for a job that only measures the overlap.
+    /// The training's terms; None for a job that trains nothing.
     #[must_use]
     pub fn logistic(&self) -> Option<&LogisticTerms> {
         match &self.0.task {
             TaskTerms::Logistic(terms) => Some(terms),
-            TaskTerms::Overlap => None,
+            TaskTerms::Overlap | TaskTerms::Score(_) => None,
+        }
+    }
+
+    /// The scoring's terms; None for a job that scores nothing.
+    #[must_use]
+    pub fn score(&self) -> Option<&ScoreTerms> {
+        match &self.0.task {
+            TaskTerms::Score(terms) => Some(terms),
+            TaskTerms::Overlap | TaskTerms::Logistic(_) => None,
         }
     }
 
@@ -164,6 +179,7 @@ impl SharedJob {
         match self.0.task {
             TaskTerms::Logistic(_) => "logistic",
             TaskTerms::Overlap => "overlap",
+            TaskTerms::Score(_) => "score",
         }
     }
 
@@ -249,20 +265,23 @@ fn check_logistic(terms: &LogisticTerms) -> Result<(), Failure> {
 /// The list must fit the task, and items that rest on one another come together.
 fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
     let refuse = |what: String, hint: String| Err(usage(DISCLOSURE, what).at("[shared] reveal").hint(hint));
-    let training = matches!(terms.task, TaskTerms::Logistic(_));
-    let needed: &[Disclosure] = if training { &Disclosure::TRAINING } else { &[Disclosure::OverlapToBoth] };
+    let (task, needed, training): (&str, &[Disclosure], bool) = match terms.task {
+        TaskTerms::Logistic(_) => ("logistic", &Disclosure::TRAINING, true),
+        TaskTerms::Overlap => ("overlap", &[Disclosure::OverlapToBoth], false),
+        TaskTerms::Score(_) => ("score", &Disclosure::SCORING, false),
+    };
     let names = |items: &[&Disclosure]| items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ");
     let missing: Vec<&Disclosure> = needed.iter().filter(|item| !terms.reveal.contains(item)).collect();
-    let task = if training { "logistic" } else { "overlap" };
     if !missing.is_empty() {
         let list = names(&missing);
-        return refuse(format!("task `{task}` cannot run without opening {list}"), format!("add {list} to reveal, or leave reveal out"));
+        let otherwise = if task == "score" { "" } else { ", or leave reveal out" };
+        return refuse(format!("task `{task}` cannot run without opening {list}"), format!("add {list} to reveal{otherwise}"));
     }
     if !training {
         let surplus: Vec<&Disclosure> = terms.reveal.iter().filter(|item| !needed.contains(item)).collect();
         if !surplus.is_empty() {
-            let list = names(&surplus);
-            return refuse(format!("task `overlap` opens `overlap_to_both` only, reveal lists also {list}"), format!("remove {list}"));
+            let (only, list) = (names(&needed.iter().collect::<Vec<_>>()), names(&surplus));
+            return refuse(format!("task `{task}` opens {only} only, reveal lists also {list}"), format!("remove {list}"));
         }
     }
     if terms.reveal.contains(&Disclosure::MetricsToOwner) && !terms.reveal.contains(&Disclosure::ScoresToOwner) {

@@ -1,6 +1,8 @@
 //! The examples parse, the canonical form holds its properties, every mutated field is named, every refusal is exact.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod score;
+
 use super::*;
 use crate::data::{ColumnKind, Encode, IdKind, Impute, Side};
 

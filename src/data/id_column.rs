@@ -35,15 +35,17 @@ pub(super) struct Ids {
     region: Option<Region>,
     /// Canonical, or empty where refused.
     pub ids: Vec<String>,
+    /// Where rows without a usable id are left out: which, and why. None where they are refused.
+    pub skipped: Option<Vec<(u64, IdProblem)>>,
     bytes: u64,
     pub counts: IdCounts,
     pub refusals: Refusals,
 }
 
 impl Ids {
-    pub(super) fn new(columns: Vec<usize>, kind: IdKind, region: Option<Region>) -> Self {
+    pub(super) fn new(columns: Vec<usize>, kind: IdKind, region: Option<Region>, skip: bool) -> Self {
         let (parts, counts, refusals) = (kind.parts(), IdCounts::default(), Refusals::default());
-        Self { columns, parts, region, ids: Vec::new(), bytes: 0, counts, refusals }
+        Self { columns, parts, region, ids: Vec::new(), skipped: skip.then(Vec::new), bytes: 0, counts, refusals }
     }
 
     /// Bytes held.
@@ -53,7 +55,7 @@ impl Ids {
 
     /// Takes a batch whose first row is `first`; `places` are the parts' columns in this file.
     pub(super) fn take(&mut self, batch: &Batch, places: &[usize], first: u64) {
-        let Self { columns, parts, region, ids, bytes, counts, refusals } = self;
+        let Self { columns, parts, region, ids, skipped, bytes, counts, refusals } = self;
         let base = ids.len();
         for (part, (kind, place)) in parts.iter().zip(places).enumerate() {
             let column = columns.get(part).copied().unwrap_or(usize::MAX);
@@ -61,8 +63,11 @@ impl Ids {
             batch.each(*place, |cell| {
                 let row = first + at as u64;
                 let text = one(*kind, region.as_ref(), cell, counts, row).unwrap_or_else(|reason| {
-                    if let Some(reason) = reason {
-                        refusals.note(reason, column, row);
+                    match (skipped.as_mut(), reason) {
+                        (Some(skipped), Some(Reason::EmptyId)) => skipped.push((row, IdProblem::Empty)),
+                        (Some(skipped), Some(Reason::IdNotOfKind | Reason::IdNotWhole)) => skipped.push((row, IdProblem::NotOfKind)),
+                        (_, Some(reason)) => refusals.note(reason, column, row),
+                        (_, None) => {}
                     }
                     String::new()
                 });
@@ -109,6 +114,11 @@ impl Ids {
         }
         if let Some((count, first)) = counts.rounded {
             warnings.push(Warning::IdsLookRounded { count, first });
+        }
+        if let Some(skipped) = &mut self.skipped {
+            // Of a composite id the first part that has no form counts.
+            skipped.sort_by_key(|(row, _)| *row);
+            skipped.dedup_by_key(|(row, _)| *row);
         }
         self.find_duplicates(places);
     }

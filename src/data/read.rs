@@ -34,14 +34,41 @@ pub fn read_table(spec: &TableSpec, side: Side) -> Result<Table, Failure> {
     if let Some((lock, path)) = &lock {
         lock.check_columns(&read, path)?;
     }
-    let Read { table, refusals, header, places, .. } = read;
+    let Read { mut table, refusals, header, places, .. } = read;
     let about = About { header: &header, rows: table.counts.rows, kind: spec.id_kind, places: &places };
     if let Some(failure) = refusals.failure(&about) {
         return Err(failure);
     }
+    leave_out(&mut table);
     check_label(&table, spec)?;
     check_leaks(&table, spec)?;
     Ok(table)
+}
+
+/// Drops the rows that are skipped for want of a usable id.
+fn leave_out(table: &mut Table) {
+    if table.skipped.is_empty() {
+        return;
+    }
+    let mut keep = vec![true; table.ids.len()];
+    for (row, _) in &table.skipped {
+        if let Some(kept) = usize::try_from(*row).ok().and_then(|row| keep.get_mut(row.wrapping_sub(1))) {
+            *kept = false;
+        }
+    }
+    fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
+        let mut keep = keep.iter();
+        values.retain(|_| keep.next().copied().unwrap_or(true));
+    }
+    retain(&mut table.ids, &keep);
+    for column in &mut table.columns {
+        match &mut column.values {
+            Values::Number(values) => retain(values, &keep),
+            Values::Text { codes, .. } => retain(codes, &keep),
+        }
+    }
+    table.label.iter_mut().for_each(|label| retain(label, &keep));
+    table.split.iter_mut().for_each(|split| retain(split, &keep));
 }
 
 /// Files read to their end, good or not.
@@ -226,7 +253,7 @@ impl Reading<'_> {
     fn start(&mut self) {
         let at = |role: Role| self.roles.iter().position(|other| *other == role);
         let ids: Vec<usize> = (0..self.roles.len()).map_while(|part| at(Role::Id(part))).collect();
-        self.sinks.ids = (!ids.is_empty()).then(|| Ids::new(ids, self.spec.id_kind, self.region));
+        self.sinks.ids = (!ids.is_empty()).then(|| Ids::new(ids, self.spec.id_kind, self.region, self.spec.skip_invalid_ids));
         self.sinks.label = at(Role::Label).map(Label::new);
         self.sinks.split = at(Role::Split).map(Marks::new);
         let features = self.header.iter().zip(&self.roles).enumerate().filter(|(_, (_, role))| **role == Role::Feature);
@@ -348,7 +375,8 @@ impl Reading<'_> {
             refusals.merge(split.refusals);
             split.values
         });
-        let (ids, id_counts) = ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts));
+        let (ids, id_counts, skipped) =
+            ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts, ids.skipped.unwrap_or_default()));
         (counts.ids_trimmed, counts.ids_rewritten, counts.ids_repaired) = (id_counts.trimmed, id_counts.rewritten, id_counts.repaired);
         counts.ids_from_floats = id_counts.floats;
         (counts.missing_cells, counts.numbers_repaired) = (columns.missing.iter().map(|(_, n)| n).sum(), columns.repaired);
@@ -365,7 +393,7 @@ impl Reading<'_> {
         warnings.extend(files.iter().filter(|file| file.unterminated).map(|_| Warning::NoFinalLineEnd));
         let lines = files.iter().filter_map(|file| file.multi_line);
         warnings.extend(lines.map(|(count, first)| Warning::MultiLineRows { count, first: first.saturating_sub(1) }));
-        let table = Table { ids, columns: found, label, split, warnings, counts, files };
+        let table = Table { ids, columns: found, label, split, warnings, counts, files, skipped };
         Ok(Read { table, refusals, header: self.header, roles: self.roles, places: self.places, ids: id_counts })
     }
 

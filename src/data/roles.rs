@@ -72,14 +72,14 @@ pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<V
             Role::Label
         } else if split == Some(name) {
             Role::Split
-        } else if spec.ids_only || spec.exclude.contains(name) {
+        } else if spec.ids_only || spec.exclude.contains(name) || spec.only.as_ref().is_some_and(|only| !only.contains(name)) {
             Role::Unused
         } else {
             Role::Feature
         }
     });
     let roles: Vec<Role> = roles.collect();
-    if !roles.contains(&Role::Feature) && !spec.ids_only {
+    if !roles.contains(&Role::Feature) && !spec.ids_only && spec.only.is_none() {
         return Err(refuse(file, 309, "the file has no feature columns")
             .hint("a model needs at least one column besides the id, label, split and excluded ones"));
     }

@@ -4,7 +4,7 @@ use super::headline::Verdict;
 use super::number::{counted, figure, plain, signed, tiny};
 use super::svg::{Chart, Series, axis_end, bars};
 use super::text::{cost_cells, gain_cell, metric_lines, rows};
-use super::{Cost, CurvePair, Details, Opened, Ordered, PartnerReport, ReportData};
+use super::{Cost, CurvePair, Details, Opened, Ordered, PartnerReport, ReportData, ScoreReport};
 use crate::evaluation::{CalibrationBin, Curves, Point};
 use std::fmt::Write;
 
@@ -115,6 +115,17 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
         "<footer><p><b>Weights</b> are on the standardised scale: the change of the log-odds for one standard deviation.</p></footer>",
     );
     page(&format!("colift partner's report {}", details.title), &body)
+}
+
+/// The report of a scoring.
+pub(crate) fn score(data: &ScoreReport, details: &Details) -> String {
+    let mut body = head("colift scoring", &details.title, "unknown", &data.headline());
+    let facts: Vec<(&str, String)> = data.facts(details).into_iter().filter(|(name, _)| *name != "job").collect();
+    definitions(&mut body, &facts);
+    notes(&mut body, &details.notes);
+    opened(&mut body, &data.opened);
+    cost(&mut body, &data.cost);
+    page(&format!("colift scoring {}", details.title), &body)
 }
 
 fn page(title: &str, body: &str) -> String {

@@ -167,7 +167,7 @@ fn weights(out: &mut String, title: &str, coefficients: &Ordered<f64>, intercept
     table(out, &lines, true);
 }
 
-fn opened(out: &mut String, items: &[Opened]) {
+pub(super) fn opened(out: &mut String, items: &[Opened]) {
     heading(out, "What was opened");
     if items.is_empty() {
         line(out, "  nothing");
@@ -176,7 +176,7 @@ fn opened(out: &mut String, items: &[Opened]) {
     table(out, &lines, false);
 }
 
-fn cost(out: &mut String, cost: &Cost) {
+pub(super) fn cost(out: &mut String, cost: &Cost) {
     heading(out, "Cost");
     let mut lines =
         vec![["stage", "wall", "CPU owner", "CPU partner", "sent by owner", "sent by partner", "rounds"].map(str::to_owned).to_vec()];
@@ -209,12 +209,12 @@ pub(crate) fn cost_cells(name: &str, wall: f64, cpu: &PerParty<f64>, sent: &PerP
     ]
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }
 
-fn heading(out: &mut String, text: &str) {
+pub(super) fn heading(out: &mut String, text: &str) {
     line(out, "");
     line(out, text);
 }
@@ -227,7 +227,7 @@ pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
 }
 
 /// Cells in aligned columns, indented by two; `right` aligns all but the first column to the right.
-fn table(out: &mut String, lines: &[Vec<String>], right: bool) {
+pub(super) fn table(out: &mut String, lines: &[Vec<String>], right: bool) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| lines.iter().filter_map(|cells| cells.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

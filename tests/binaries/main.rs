@@ -7,5 +7,6 @@ mod path;
 mod proxy;
 mod refusals;
 mod rehearsal;
+mod scoring;
 mod surface;
 mod world;

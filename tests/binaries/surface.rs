@@ -15,11 +15,11 @@ fn run(side: Side, arguments: &[&str]) -> crate::world::Ended {
 fn help_names_every_command_and_version_names_what_must_meet() {
     for side in SIDES {
         let help = run(side, &["--help"]);
-        for command in ["init", "pair", "peers", "run", "model", "demo", "rehearse", "--version"] {
+        for command in ["init", "pair", "peers", "run", "model", "score", "demo", "rehearse", "--version"] {
             assert!(help.fine().out.contains(command), "{}", help.out);
         }
         assert!(help.out.contains(&format!("Usage: colift-{side}")), "{}", help.out);
-        for command in ["pair", "run", "rehearse"] {
+        for command in ["pair", "run", "score", "rehearse"] {
             let help = run(side, &[command, "--help"]);
             assert!(help.fine().out.contains("Usage:"), "{}", help.out);
         }
@@ -35,6 +35,7 @@ fn wrong_words_end_with_exit_code_2() {
         for arguments in [
             &["trian"][..],
             &["run"],
+            &["score"],
             &["run", "--job", "x", "--idle-timeout", "0"],
             &["pair"],
             &["pair", "--listen", "a:1", "--dial", "b:1"],
@@ -63,12 +64,23 @@ fn the_example_jobs_are_read_and_stop_at_the_keys_only() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/jobs");
     let world = World::unpaired();
     let jobs = crate::world::names(&folder);
-    assert_eq!(jobs, ["overlap.toml", "owner.toml", "partner.toml"], "a new example needs its side here");
-    for (job, sides) in [("overlap.toml", &SIDES[..]), ("owner.toml", &[Side::Owner]), ("partner.toml", &[Side::Partner])] {
+    assert_eq!(
+        jobs,
+        ["overlap.toml", "owner.toml", "partner.toml", "score-owner.toml", "score-partner.toml"],
+        "a new example needs its side here"
+    );
+    let examples: [(&str, &str, &[Side]); 5] = [
+        ("overlap.toml", "run", &SIDES),
+        ("owner.toml", "run", &[Side::Owner]),
+        ("partner.toml", "run", &[Side::Partner]),
+        ("score-owner.toml", "score", &[Side::Owner]),
+        ("score-partner.toml", "score", &[Side::Partner]),
+    ];
+    for (job, command, sides) in examples {
         let path = folder.join(job);
         for side in sides {
             // The examples' fingerprints are nobody's.
-            let ended = world.run(*side, &["run", "--job", path.to_str().unwrap()]);
+            let ended = world.run(*side, &[command, "--job", path.to_str().unwrap()]);
             ended.failed(&[11], &[&format!("the job names another key for the {side}"), world.print(*side)], job);
             // With this home's keys in the two lines, it stops at the peer, who is not pinned.
             let mut text = std::fs::read_to_string(&path).unwrap();
@@ -78,11 +90,12 @@ fn the_example_jobs_are_read_and_stop_at_the_keys_only() {
             }
             let copy = world.place(*side).join("copy.toml");
             std::fs::write(&copy, text).unwrap();
-            world.run(*side, &["run", "--job", "copy.toml"]).failed(&[11], &["is not pinned here"], job);
+            world.run(*side, &[command, "--job", "copy.toml"]).failed(&[11], &["is not pinned here"], job);
             world.left_nothing(*side, job);
         }
     }
     // Owner's and partner's example agree on everything that both sign.
     let shared = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().parse::<toml::Table>().unwrap()["shared"].clone();
     assert_eq!(shared("owner.toml"), shared("partner.toml"));
+    assert_eq!(shared("score-owner.toml"), shared("score-partner.toml"));
 }

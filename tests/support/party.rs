@@ -6,9 +6,12 @@
 use colift::contract::Job;
 use colift::data::Side;
 use colift::error::Failure;
+use colift::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
 use colift::progress::Silent;
+use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
 use colift::run::{Outcome, Prepared, over, prepare};
+use colift::scoring;
 use colift_channel::{Channel, ChannelError, Counters, Kind};
 use colift_primitives::rng::{Prg, Seed, os_bytes};
 use std::collections::HashSet;
@@ -214,20 +217,103 @@ pub fn world(sizes: Sizes, content: Content, seed: u64, terms: &Terms<'_>) -> Wo
     World { owner: side(Side::Owner), partner: side(Side::Partner), _folder: folder }
 }
 
+/// Both sides of a scoring.
+pub struct ScoreWorld {
+    pub owner: scoring::Prepared,
+    pub partner: scoring::Prepared,
+    _world: World,
+}
+
+/// The tables of [`world`] with halves of a model that was fitted on them, weights drawn; no label is used.
+pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
+    let world = world(sizes, content, seed, &Terms::default());
+    let mut prg = numbers(seed ^ 0x5c0e);
+    let mut side = |prepared: &Prepared| {
+        let side = prepared.job.side();
+        let table = prepared.table.clone();
+        let rows: Vec<usize> = (0..table.rows()).collect();
+        let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: None, clip: 5.0, wishes: &Default::default() }).unwrap();
+        let coefficients: colift::report::Ordered<f64> = recipe.names().into_iter().map(|name| (name, normal(&mut prg))).collect();
+        let owner = side == Side::Owner;
+        let print = |own: bool| if own == owner { "a" } else { "b" }.repeat(64);
+        let own_model =
+            owner.then(|| OwnModel { train_rows: 1, recipe: recipe.clone(), intercept: 0.5, coefficients: coefficients.clone() });
+        let model = ModelFile {
+            schema: ModelSchema::V2,
+            model_id: "0f".repeat(16),
+            side,
+            name: "case".into(),
+            created: "2026-11-23T06:12:00Z".into(),
+            program: "0".into(),
+            task: ModelTask::Logistic,
+            label: owner.then(|| "label".into()),
+            train_rows: 1,
+            l2: 0.001,
+            clip: 5.0,
+            job_digest: "ab".repeat(32),
+            own_fingerprint: print(true),
+            peer_fingerprint: print(false),
+            recipe,
+            intercept: owner.then_some(-1.0),
+            coefficients,
+            own_model,
+            figures: None,
+        };
+        let text = format!(
+            "[shared]\nname = \"case\"\ntask = \"score\"\nmodel = \"{}\"\noutput = [\"score\"]\n\
+             max_rows = {{ owner = 100_000, partner = 100_000 }}\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]\n\
+             [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n\
+             [private]\ndata = \"none.csv\"\nid = \"id\"\nmodel = \"none.json\"\nlink = {{ listen = \"127.0.0.1:0\" }}\n",
+            model.model_id,
+            "a".repeat(64),
+            "b".repeat(64)
+        );
+        scoring::Prepared { job: Job::parse(&text, side, std::path::Path::new("")).unwrap(), model, table }
+    };
+    ScoreWorld { owner: side(&world.owner), partner: side(&world.partner), _world: world }
+}
+
 /// How one side ended: a panic is the message of it.
-pub type Ended = Result<Result<Outcome, Failure>, String>;
+pub type Ended<T = Outcome> = Result<Result<T, Failure>, String>;
 
 /// Runs both sides over a connected pair and drops each end as its side ends, as a process does. Gives back what `end` makes
 /// of the ends.
 pub fn play<A: Channel, B: Channel, X: Send, Y: Send>(
     world: &World,
-    (mut a, mut b): (A, B),
+    ends: (A, B),
     end_a: impl FnOnce(A) -> X + Send,
     end_b: impl FnOnce(B) -> Y + Send,
 ) -> ((Ended, X), (Ended, Y)) {
+    let run = |prepared: &Prepared, channel: &mut dyn Channel, session: &[u8; 32], side: Side| {
+        over(channel, session, prepared, &mut StageClock::new(side), &Silent)
+    };
+    play_with(&world.owner, &world.partner, run, ends, end_a, end_b)
+}
+
+/// As [`play`] for a scoring.
+pub fn play_scoring<A: Channel, B: Channel, X: Send, Y: Send>(
+    world: &ScoreWorld,
+    ends: (A, B),
+    end_a: impl FnOnce(A) -> X + Send,
+    end_b: impl FnOnce(B) -> Y + Send,
+) -> ((Ended<scoring::Outcome>, X), (Ended<scoring::Outcome>, Y)) {
+    let run = |prepared: &scoring::Prepared, channel: &mut dyn Channel, session: &[u8; 32], side: Side| {
+        scoring::over(channel, session, prepared, &mut StageClock::new(side), &Silent)
+    };
+    play_with(&world.owner, &world.partner, run, ends, end_a, end_b)
+}
+
+fn play_with<P: Sync, T: Send, A: Channel, B: Channel, X: Send, Y: Send>(
+    owner: &P,
+    partner: &P,
+    run: impl Fn(&P, &mut dyn Channel, &[u8; 32], Side) -> Result<T, Failure> + Sync,
+    (mut a, mut b): (A, B),
+    end_a: impl FnOnce(A) -> X + Send,
+    end_b: impl FnOnce(B) -> Y + Send,
+) -> ((Ended<T>, X), (Ended<T>, Y)) {
     let session = *os_bytes::<32>().unwrap();
-    let caught = |prepared: &Prepared, channel: &mut dyn Channel, side: Side| -> Ended {
-        let run = || over(channel, &session, prepared, &mut StageClock::new(side), &Silent);
+    let caught = |prepared: &P, channel: &mut dyn Channel, side: Side| -> Ended<T> {
+        let run = || run(prepared, channel, &session, side);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
             text.unwrap_or_else(|| "a panic without text".to_owned())
@@ -235,11 +321,11 @@ pub fn play<A: Channel, B: Channel, X: Send, Y: Send>(
     };
     std::thread::scope(|scope| {
         let left = scope.spawn(move || {
-            let ended = caught(&world.owner, &mut a, Side::Owner);
+            let ended = caught(owner, &mut a, Side::Owner);
             (ended, end_a(a))
         });
         let right = scope.spawn(move || {
-            let ended = caught(&world.partner, &mut b, Side::Partner);
+            let ended = caught(partner, &mut b, Side::Partner);
             (ended, end_b(b))
         });
         (left.join().unwrap(), right.join().unwrap())

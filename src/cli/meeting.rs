@@ -1,0 +1,161 @@
+//! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
+
+use crate::cli::flags::RunFlags;
+use crate::contract::{Job, Link};
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::progress::{Progress, Terminal, Watched};
+use crate::report::Cost;
+use crate::resources::StageClock;
+use crate::results::log::start_log;
+use crate::results::{ResultFolder, default_target};
+use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
+use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
+use colift_channel::{Channel, Counters, StopFlag};
+use jiff::Timestamp;
+use std::io::Write;
+use std::time::Duration;
+
+/// One side of a job before it has met the peer.
+pub struct Meeting<'a> {
+    side: Side,
+    flags: &'a RunFlags,
+    stop: &'a StopFlag,
+    identity: Identity,
+    pins: Pins,
+    peer: Fingerprint,
+    folder: ResultFolder,
+    /// What a person sees.
+    pub progress: Terminal,
+    clock: StageClock,
+}
+
+/// One side of a job after everything was exchanged: what its artefacts carry.
+pub struct Met {
+    /// Where they go; unfinished.
+    pub folder: ResultFolder,
+    /// This side's key.
+    pub own: Fingerprint,
+    /// The peer's key.
+    pub peer: Fingerprint,
+    /// What it cost up to here.
+    pub cost: Cost,
+    /// When it ended.
+    pub ended: Timestamp,
+    json: bool,
+}
+
+impl<'a> Meeting<'a> {
+    /// Sets the threads, checks the keys, makes the unfinished results folder, starts log, progress and clock.
+    ///
+    /// # Errors
+    /// Exit 2 and 11 for keys and homes; exit 1 and 2 for a folder that cannot be made.
+    pub fn open(job: &Job, flags: &'a RunFlags, stop: &'a StopFlag) -> Result<Self, Failure> {
+        if let Some(threads) = job.private().threads {
+            // A pool that exists already keeps its size; only these commands start one.
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        }
+        let side = job.side();
+        let (identity, pins, peer) = keys(job)?;
+        let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
+        let folder = ResultFolder::create(&target)?;
+        start_log(0, &folder)?;
+        let progress = if flags.lines { Terminal::lines(side) } else { Terminal::new(side) };
+        Ok(Self { side, flags, stop, identity, pins, peer, folder, progress, clock: StageClock::new(side) })
+    }
+
+    /// The stage in which this side's own files are read and checked.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read<T>(&mut self, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.clock.begin("read");
+        self.progress.stage("reading", 0, 1);
+        let done = read()?;
+        self.progress.stage("reading", 1, 1);
+        self.clock.end(Counters::default());
+        Ok(done)
+    }
+
+    /// Meets the pinned peer and runs `over` on the link; a failure is told to the peer by its exit code.
+    ///
+    /// # Errors
+    /// The link's failures, and as `over`.
+    pub fn meet<T>(
+        mut self,
+        link: &Link,
+        over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
+    ) -> Result<(T, Met), Failure> {
+        let (connect_timeout, idle) = (Duration::from_secs(self.flags.connect_timeout), Duration::from_secs(self.flags.idle_timeout));
+        let limits = Limits { connect: connect_timeout, idle, ..Limits::default() };
+        self.progress.waiting(match link {
+            Link::Listen(_) => "the peer to dial",
+            Link::Dial(_) => "the peer to answer",
+        });
+        let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
+        self.progress.note("peer connected, key as pinned");
+        let outcome = match self.talk(&mut link, over) {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                tracing::error!(exit = failure.exit as u8, id = failure.id, "run ended");
+                link.abort(failure.exit as u8);
+                return Err(failure);
+            }
+        };
+        let cost = self.clock.cost(link.counters());
+        link.close();
+        let (own, peer, json) = (self.identity.fingerprint(), self.peer, self.flags.json);
+        Ok((outcome, Met { folder: self.folder, own, peer, cost, ended: Timestamp::now(), json }))
+    }
+
+    fn talk<T>(
+        &mut self,
+        link: &mut TlsChannel,
+        over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let greeting = greet(link, self.side)?;
+        tracing::info!(wire = greeting.wire, "greeting done");
+        let session = *link.session_id();
+        let outcome = over(&mut Watched::new(link, &self.progress), &session, &mut self.clock, &self.progress)?;
+        if self.stop.is_raised() {
+            return Err(colift_channel::ChannelError::Interrupted { waiting_for: "the end of the run" }.into());
+        }
+        Ok(outcome)
+    }
+}
+
+impl Met {
+    /// Gives the folder its name, prints the report and, last, the folder.
+    ///
+    /// # Errors
+    /// Exit 1 where the folder cannot be finished.
+    pub fn finish(self, line: &str, text: &str) -> Result<(), Failure> {
+        tracing::info!("run complete");
+        let place = self.folder.finish()?;
+        let mut stdout = std::io::stdout().lock();
+        // A closed pipe must not turn a finished run into a failure: the folder stands.
+        let _ = writeln!(stdout, "{}", if self.json { line } else { text });
+        let shown = format!("results: {}", place.display());
+        let _ = if self.json { writeln!(std::io::stderr(), "{shown}") } else { writeln!(stdout, "{shown}") };
+        Ok(())
+    }
+}
+
+/// The own key, the pins, and the peer's key; the job must name this side's own key.
+fn keys(job: &Job) -> Result<(Identity, Pins, Fingerprint), Failure> {
+    let home = Home::from_env()?;
+    let identity = Identity::load(&home)?;
+    let named = |side: Side| {
+        let text = job.shared().fingerprint(side).as_str();
+        text.parse::<Fingerprint>().map_err(|_| Failure::new(Exit::Usage, 921, format!("the job's fingerprint of the {side} is malformed")))
+    };
+    if named(job.side())? != identity.fingerprint() {
+        return Err(Failure::new(Exit::PeerKey, 922, format!("the job names another key for the {}", job.side()))
+            .at(format!("{}, [shared.peers]", home.path().display()))
+            .hint(format!("this home's key is {}", identity.fingerprint())));
+    }
+    let peer = named(job.side().peer())?;
+    let pins = Pins::load(&home)?;
+    pins.check(peer)?;
+    Ok((identity, pins, peer))
+}

@@ -1,0 +1,66 @@
+//! `score`: one side of a scoring with the real peer, from the job file and the stored model to a finished results folder.
+
+use crate::cli::flags::RunFlags;
+use crate::cli::meeting::{Meeting, Met};
+use crate::cli::{ended, write_report};
+use crate::contract::{Job, ScoreFormat};
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::progress::Progress;
+use crate::report::Details;
+use crate::scoring::write::{Columns, not_scored};
+use crate::scoring::{Outcome, Prepared, over, prepare, skipped_note};
+use colift_channel::StopFlag;
+use std::io::{BufWriter, Write};
+
+/// Scores the users of this side's job. Prints the results folder last.
+///
+/// # Errors
+/// By class of what failed. Nothing is left in the results folder then.
+pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure> {
+    let job = Job::load(&flags.job, side)?;
+    if job.shared().score().is_none() {
+        let what = format!("this job's task is `{}`, `score` runs jobs with task = \"score\"", job.shared().task_name());
+        return Err(Failure::new(Exit::Usage, 926, what)
+            .at(flags.job.display().to_string())
+            .hint(format!("colift-{side} run --job {}", flags.job.display())));
+    }
+    let mut meeting = Meeting::open(&job, flags, stop)?;
+    let prepared = meeting.read(|| prepare(job))?;
+    for warning in prepared.table.warnings.iter().map(ToString::to_string).chain(skipped_note(&prepared.table)) {
+        meeting.progress.note(&format!("warning: {warning}"));
+    }
+    tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");
+    let (outcome, met) = meeting
+        .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
+    let (line, text) = write(&met, &prepared, outcome)?;
+    met.finish(&line, &text)
+}
+
+/// Writes this side's files; returns the report as JSON and as text.
+fn write(met: &Met, prepared: &Prepared, outcome: Outcome) -> Result<(String, String), Failure> {
+    let Outcome { mut report, scored, notes } = outcome;
+    let (table, private, shared) = (&prepared.table, prepared.job.private(), prepared.job.shared());
+    if let (Some(scored), Some(terms)) = (&scored, shared.score()) {
+        let spec = prepared.job.table_spec();
+        let columns = Columns::new(spec.id_columns().map(String::as_str).collect(), &table.ids, scored, terms);
+        (report.top_users, report.yes_users) = (columns.top(), columns.yes());
+        let open = |name: &str| met.folder.open(name);
+        match private.format.unwrap_or_default() {
+            ScoreFormat::Csv => columns.csv(open("scores.csv")?)?,
+            ScoreFormat::Parquet => {
+                let mut out = BufWriter::new(open("scores.parquet")?);
+                columns.parquet(&mut out)?;
+                out.flush().map_err(|error| Failure::new(Exit::Internal, 810, format!("the scores cannot be written: {error}")))?;
+            }
+        }
+    }
+    if !table.skipped.is_empty() {
+        met.folder.file("not_scored.csv", not_scored(&table.skipped, shared.terms().id_kind).as_bytes())?;
+    }
+    report.cost = met.cost.clone();
+    let details = Details { title: shared.terms().name.clone(), ended: ended(met.ended), notes, ..Details::default() };
+    let (line, text) = (report.to_json_line()?, report.to_text(&details));
+    write_report(&met.folder, &line, &text, &report.to_html(&details))?;
+    Ok((line, text))
+}

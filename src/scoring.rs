@@ -1,0 +1,199 @@
+//! Batch scoring: users of both sides get the score of a stored model, each side applying its own half.
+//!
+//! `prepare` loads and checks the own half and reads the own file, before a network byte; `over` does the rest: terms →
+//! matching → the partner's rounded part of the logits to the owner → the owner's part added. Users that the partner lacks get
+//! the owner's own model. No label and no split is needed. Nothing is written here: the caller writes what an [`Outcome`]
+//! holds, with the help of [`rank`] and [`write`].
+
+mod half;
+pub mod rank;
+#[cfg(test)]
+mod tests;
+pub mod write;
+
+use crate::align::align;
+use crate::contract::{Disclosure, Job};
+use crate::data::wording::{counted, grouped};
+use crate::data::{IdProblem, Side, Table, TableSpec, Warning, read_table};
+use crate::error::{Exit, Failure};
+use crate::model::ModelFile;
+use crate::progress::Progress;
+use crate::recipe::Unfamiliar;
+use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
+use crate::resources::StageClock;
+use crate::run::{agree, matching_terms, opened, scores};
+use crate::training::opening::Ledger;
+use crate::training::twin::sigmoid;
+use colift_channel::Channel;
+use colift_correlation::Role;
+
+/// A job, the own half of its model, and the checked table of one side.
+pub struct Prepared {
+    /// The checked job of one side.
+    pub job: Job,
+    /// This side's half.
+    pub model: ModelFile,
+    /// The side's file; rows without a usable id are left out and listed in it.
+    pub table: Table,
+}
+
+/// What a scoring ends with.
+pub struct Outcome {
+    /// Counts and what was opened; cost is filled in by the caller.
+    pub report: ScoreReport,
+    /// Each row's score, for the owner.
+    pub scored: Option<Scored>,
+    /// For people: what the files had that the training had not.
+    pub notes: Vec<String>,
+}
+
+/// The owner's scores, one a row of its table.
+pub struct Scored {
+    /// Probabilities of the label.
+    pub scores: Vec<f64>,
+    /// Whether the joint model gave it; otherwise the owner's own model did.
+    pub joint: Vec<bool>,
+}
+
+/// Loads and checks the own half of the job's model, then reads and checks the own file as its recipe says; sends nothing.
+///
+/// # Errors
+/// Exit 2, 11, 13, 16: the model file is not the one that the job needs (E0801 to E0805), or cannot be read. Exit 13 for data
+/// that fail a check, E0724 and E0726 among them; E0806 where no row has a usable id. Exit 17 above the agreed number of rows.
+pub fn prepare(job: Job) -> Result<Prepared, Failure> {
+    let model = half::load(&job)?;
+    let mut table = read_table(&spec(&job, &model), job.side())?;
+    let file = job.private().data.display().to_string();
+    if table.rows() == 0 {
+        let what = format!("none of the {} rows has a usable id", grouped(table.counts.rows));
+        return Err(Failure::new(Exit::Data, 806, what).at(file).hint("check `id` and `id_kind`"));
+    }
+    job.shared().check_rows(job.side(), table.rows() as u64)?;
+    // Not a row yet: whether every column is there, and of its type.
+    let fits = model.logits_of(&table.columns, &[]).and_then(|_| match &model.own_model {
+        Some(own) => own.logits_of(&table.columns, &[]).map(drop),
+        None => Ok(()),
+    });
+    fits.map_err(|mut failure| {
+        failure.place = Some(failure.place.map_or_else(|| file.clone(), |place| format!("{file}, {place}")));
+        failure
+    })?;
+    // A few new users may well be alike, and the model's recipe cuts extremes.
+    table
+        .warnings
+        .retain(|warning| !matches!(warning, Warning::ConstantColumn { .. } | Warning::ExtremeValues { .. } | Warning::ManyLevels { .. }));
+    Ok(Prepared { job, model, table })
+}
+
+/// How the own file is read: the columns that the half needs, with the types that they had in training, and nothing else.
+fn spec(job: &Job, model: &ModelFile) -> TableSpec {
+    let mut spec = job.table_spec();
+    spec.wishes = model.recipe.reading();
+    if let Some(own) = &model.own_model {
+        for (column, wish) in own.recipe.reading() {
+            spec.wishes.entry(column).or_insert(wish);
+        }
+    }
+    spec.only = Some(spec.wishes.keys().cloned().collect());
+    spec.skip_invalid_ids = true;
+    spec
+}
+
+/// Runs a prepared scoring over an authenticated channel. `session` is a value that only this link has.
+///
+/// # Errors
+/// Exit 12: the jobs differ. Exit 14: fewer common users than the job's minimum. Exit 19: the peer broke the protocol. The
+/// link's failures.
+pub fn over(
+    channel: &mut dyn Channel,
+    session: &[u8; 32],
+    prepared: &Prepared,
+    clock: &mut StageClock,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
+    let (job, table, model) = (&prepared.job, &prepared.table, &prepared.model);
+    let role = if job.side() == Side::Owner { Role::First } else { Role::Second };
+    let mut ledger = Ledger::new(&job.shared().terms().reveal.iter().copied().collect::<Vec<_>>());
+
+    clock.begin("match");
+    agree::terms(channel, job)?;
+    let aligned = align(channel, role, &table.ids, &matching_terms(job, session), &|done, total| progress.stage("matching", done, total))?;
+    let matched = aligned.rows.len();
+    ledger.note(Disclosure::OverlapToBoth, matched, matched)?;
+    clock.end(channel.counters());
+
+    clock.begin("score");
+    progress.stage("scoring", 0, 1);
+    let mine = model.logits_of(&table.columns, &aligned.rows)?;
+    let mut unfamiliar = mine.unfamiliar;
+    let scored = match job.side() {
+        Side::Partner => {
+            scores::send(channel, &mut ledger, &mine.values)?;
+            None
+        }
+        Side::Owner => {
+            let mut scored = Scored { scores: vec![f64::NAN; table.rows()], joint: vec![false; table.rows()] };
+            aligned.rows.iter().for_each(|row| scored.joint[*row] = true);
+            let others: Vec<usize> = (0..table.rows()).filter(|row| !scored.joint[*row]).collect();
+            if let Some(own) = &model.own_model {
+                let alone = own.logits_of(&table.columns, &others)?;
+                others.iter().zip(&alone.values).for_each(|(row, z)| scored.scores[*row] = sigmoid(*z));
+                add(&mut unfamiliar, alone.unfamiliar);
+            }
+            let parts = scores::receive(channel, &mut ledger, matched)?;
+            aligned.rows.iter().zip(mine.values.iter().zip(&parts)).for_each(|(row, (a, b))| scored.scores[*row] = sigmoid(a + b));
+            Some(scored)
+        }
+    };
+    agree::finished(channel)?;
+    progress.stage("scoring", 1, 1);
+    clock.end(channel.counters());
+
+    let mut report = counts(prepared, matched as u64, aligned.peer_rows);
+    report.opened = opened(&ledger, job.side(), "common users");
+    let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
+    notes.extend(unfamiliar.iter().map(ToString::to_string));
+    report.unfamiliar = unfamiliar.into_iter().map(cells).collect();
+    Ok(Outcome { report, scored, notes })
+}
+
+fn counts(prepared: &Prepared, matched: u64, peer_users: u64) -> ScoreReport {
+    let table = &prepared.table;
+    let of = |problem: IdProblem| table.skipped.iter().filter(|(_, found)| *found == problem).count() as u64;
+    let users = table.rows() as u64;
+    ScoreReport {
+        side: prepared.job.side().name().to_owned(),
+        model_id: prepared.model.model_id.clone(),
+        rows: table.counts.rows,
+        users,
+        peer_users,
+        matched,
+        scored: (prepared.job.side() == Side::Owner).then(|| ScoredUsers { joint: matched, own: users - matched }),
+        not_scored: NotScored { id_empty: of(IdProblem::Empty), id_not_of_kind: of(IdProblem::NotOfKind) },
+        ..ScoreReport::default()
+    }
+}
+
+fn add(all: &mut Vec<Unfamiliar>, more: Vec<Unfamiliar>) {
+    for found in more {
+        match all.iter_mut().find(|known| known.column == found.column) {
+            Some(known) => {
+                known.unseen += found.unseen;
+                known.missing += found.missing;
+            }
+            None => all.push(found),
+        }
+    }
+}
+
+fn cells(found: Unfamiliar) -> UnfamiliarCells {
+    UnfamiliarCells { column: found.column, unseen: found.unseen, missing: found.missing }
+}
+
+/// What is said before the peer is met about rows that no score can be given to; None where every row has an id.
+#[must_use]
+pub fn skipped_note(table: &Table) -> Option<String> {
+    let (first, _) = table.skipped.first()?;
+    let rows = counted(table.skipped.len() as u64, "row has", "rows have");
+    Some(format!("{rows} no usable id and cannot be scored, first row {}: see not_scored.csv", grouped(*first)))
+}

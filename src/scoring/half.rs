@@ -1,0 +1,56 @@
+//! Loads this side's half of the job's model and refuses every other one, before the network: side, name, keys.
+
+use crate::contract::Job;
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::model::ModelFile;
+
+/// The half that the job names, checked against the job.
+///
+/// # Errors
+/// As [`ModelFile::load`]. Exit 2, E0801: the other side's half. Exit 16, E0802: a version without a name common to both halves.
+/// Exit 2, E0803: another model. Exit 11, E0804: trained between other keys. Exit 13, E0805: no model for users that the partner
+/// lacks.
+pub(super) fn load(job: &Job) -> Result<ModelFile, Failure> {
+    let (Some(scoring), Some(path)) = (job.shared().score(), &job.private().model) else {
+        return Err(Failure::new(Exit::Internal, 800, "a scoring without its terms"));
+    };
+    let model = ModelFile::load(path)?;
+    check(job, &scoring.model, &model).map_err(|failure| failure.at(path.display().to_string()))?;
+    Ok(model)
+}
+
+fn check(job: &Job, wanted: &str, model: &ModelFile) -> Result<(), Failure> {
+    let (side, peer) = (job.side(), job.side().peer());
+    if model.side != side {
+        return Err(Failure::new(
+            Exit::Usage,
+            801,
+            format!("this is the {}'s half of a model, the {side} scores with its own", model.side),
+        )
+        .hint(format!("name the model.json that the {side}'s program wrote")));
+    }
+    if model.model_id.is_empty() {
+        let what = "a model file of schema colift.model/1 has no model_id, so nothing shows that both halves belong together";
+        return Err(Failure::new(Exit::Version, 802, what)
+            .hint("train once more with this version on both sides; the old file still serves where one half is enough"));
+    }
+    if model.model_id != wanted {
+        return Err(Failure::new(Exit::Usage, 803, format!("the job scores with model {wanted}, this file is model {}", model.model_id))
+            .hint("both halves of one training have the same model_id: name that file, or agree on the other model"));
+    }
+    for (whose, trained, now) in [
+        (peer, &model.peer_fingerprint, job.shared().fingerprint(peer).as_str()),
+        (side, &model.own_fingerprint, job.shared().fingerprint(side).as_str()),
+    ] {
+        if trained != now {
+            return Err(Failure::new(Exit::PeerKey, 804, format!("this model was trained with another key of the {whose}"))
+                .hint(format!("it was {trained}; score with the {peer} it was trained with, or train again")));
+        }
+    }
+    if side == Side::Owner && model.own_model.is_none() {
+        return Err(Failure::new(Exit::Data, 805, "the file has no own model, which users that the partner lacks need")
+            .hint("train once more with this version"));
+    }
+    Ok(())
+}
