@@ -102,6 +102,10 @@ impl Job {
             allow_leaky: self.private.allow_leaky.clone(),
             ids_only: matches!(self.shared.terms().task, TaskTerms::Overlap),
             wishes: self.private.columns.clone(),
+            more_ids: self.private.more_ids.clone(),
+            region: self.private.region.clone(),
+            max_memory: self.private.max_memory,
+            lock: self.private.lock.clone(),
             ..TableSpec::new(&self.private.data, &self.private.id)
         }
     }

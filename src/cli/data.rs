@@ -1,6 +1,6 @@
 //! `data check`: a look at this side's files before any job; prints a page and writes a lock.
 
-use crate::cli::flags::{DataCommand, DataFlags, DataCheckFlags};
+use crate::cli::flags::{DataCheckFlags, DataCommand, DataFlags};
 use crate::data::wording::{byte_size, shown, suggestion};
 use crate::data::{IdKind, STANDARD_INPUT, Side, TableSpec, check};
 use crate::error::{Exit, Failure};

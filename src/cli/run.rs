@@ -146,7 +146,7 @@ impl Written<'_> {
         let mut sorted = scores.to_vec();
         sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record([self.prepared.job.private().id.as_str(), "score"]).map_err(failed)?;
+        writer.write_record([self.prepared.job.private().id_name().as_str(), "score"]).map_err(failed)?;
         for (row, score) in sorted {
             writer.write_record([self.prepared.table.ids[row].as_str(), &format!("{score:.6}")]).map_err(failed)?;
         }

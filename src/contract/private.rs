@@ -2,12 +2,14 @@
 
 use super::fields::{Fields, MISSING_KEY, NO_MEANING, OUT_OF_RANGE, usage};
 use super::{SharedJob, columns};
-use crate::data::wording::shown;
-use crate::data::{Side, Wishes};
+use crate::data::wording::{byte_size, shown};
+use crate::data::{STANDARD_INPUT, Side, Wishes};
 use crate::error::Failure;
 use std::path::{Path, PathBuf};
+use toml::Value;
 
-pub(super) const KEYS: [&str; 10] = ["data", "id", "split", "exclude", "allow_leaky", "columns", "link", "threads", "model", "format"];
+pub(super) const KEYS: [&str; 13] =
+    ["data", "id", "region", "split", "exclude", "allow_leaky", "columns", "lock", "max_memory", "link", "threads", "model", "format"];
 const MOST_THREADS: u64 = 1024;
 
 /// How this side meets the peer.
@@ -33,10 +35,14 @@ pub enum ScoreFormat {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PrivateJob {
-    /// This side's CSV file.
+    /// This side's file, CSV or Parquet; a pattern; or `-` for standard input.
     pub data: PathBuf,
     /// Its id column.
     pub id: String,
+    /// Further id columns of a composite id.
+    pub more_ids: Vec<String>,
+    /// The region whose national phone numbers are completed, such as `DE`.
+    pub region: Option<String>,
     /// The owner's column of `train` and `test`.
     pub split: Option<String>,
     /// Columns to leave out.
@@ -45,6 +51,10 @@ pub struct PrivateJob {
     pub allow_leaky: Vec<String>,
     /// What was asked of single columns.
     pub columns: Wishes,
+    /// A lock of `data check`: other data are refused.
+    pub lock: Option<PathBuf>,
+    /// Most bytes that the table may hold in memory.
+    pub max_memory: Option<u64>,
     /// How to meet the peer.
     pub link: Link,
     /// Threads to use; None for all cores.
@@ -58,8 +68,14 @@ pub struct PrivateJob {
 impl PrivateJob {
     /// Reads the `[private]` table.
     pub(super) fn read(fields: Fields<'_>, side: Side, folder: &Path) -> Result<Self, Failure> {
-        let data = fields.required("data", fields.text("data")?, "the path of this side's CSV file")?;
-        let id = fields.required("id", fields.text("id")?, "the name of this side's id column")?;
+        let data = fields.required("data", fields.text("data")?, "the path of this side's file, CSV or Parquet")?;
+        let (id, more_ids) = read_ids(fields)?;
+        let max_memory = match fields.text("max_memory")? {
+            None => None,
+            Some(text) => Some(byte_size(&text).ok_or_else(|| {
+                usage(OUT_OF_RANGE, format!("{} is no size", shown(&text))).at("[private] max_memory").hint("such as \"2G\" or \"512M\"")
+            })?),
+        };
         let link = fields.required(
             "link",
             fields.table("link")?,
@@ -93,12 +109,16 @@ impl PrivateJob {
             }
         }
         Ok(Self {
-            data: folder.join(data),
+            data: if data == STANDARD_INPUT { data.into() } else { folder.join(data) },
             id,
+            more_ids,
+            region: fields.text("region")?,
             split: fields.text("split")?,
             exclude: fields.texts("exclude")?.unwrap_or_default(),
             allow_leaky: fields.texts("allow_leaky")?.unwrap_or_default(),
             columns: fields.table("columns")?.map(columns::read).transpose()?.unwrap_or_default(),
+            lock: fields.text("lock")?.map(|lock| folder.join(lock)),
+            max_memory,
             link: read_link(Fields::new("[private] link", link, &["listen", "dial"], ("", &[]))?)?,
             threads,
             model: fields.text("model")?.map(|model| folder.join(model)),
@@ -106,14 +126,24 @@ impl PrivateJob {
         })
     }
 
+    /// What the id is called in files of scores: the column, or its columns joined by `+`.
+    #[must_use]
+    pub fn id_name(&self) -> String {
+        std::iter::once(&self.id).chain(&self.more_ids).map(String::as_str).collect::<Vec<_>>().join("+")
+    }
+
     /// Checks that the columns named here do not contradict each other or the shared label, and that the keys fit the task.
     pub(super) fn check_against(&self, shared: &SharedJob, side: Side) -> Result<(), Failure> {
         self.check_task(shared)?;
         let label = shared.logistic().filter(|_| side == Side::Owner).map(|terms| &terms.label);
-        let roles: Vec<(&str, &String)> = [("id", Some(&self.id)), ("label", label), ("split", self.split.as_ref())]
-            .into_iter()
-            .filter_map(|(r, n)| Some((r, n?)))
-            .collect();
+        let ids = std::iter::once(&self.id).chain(&self.more_ids).map(|id| ("id", id));
+        let roles: Vec<(&str, &String)> =
+            ids.chain(label.map(|name| ("label", name))).chain(self.split.iter().map(|name| ("split", name))).collect();
+        let (columns, parts) = (1 + self.more_ids.len(), shared.terms().id_kind.parts().len());
+        if columns != parts {
+            let what = format!("id kind {} needs one id column for each of its {parts} parts, {columns} named", shared.terms().id_kind);
+            return Err(usage(OUT_OF_RANGE, what).at("[private] id").hint("id = [\"phone\", \"device\"] for phone+device"));
+        }
         for (i, (role, name)) in roles.iter().enumerate() {
             if let Some((other, _)) = roles.iter().take(i).find(|(_, earlier)| earlier == name) {
                 return Err(usage(OUT_OF_RANGE, format!("column {} is named as both {other} and {role}", shown(name))).at("[private]"));
@@ -141,7 +171,13 @@ impl PrivateJob {
                         .at("[private]")
                         .hint("the path of this side's model.json from the training"));
                 }
-                if let Some(output) = scoring.output.iter().map(|output| output.name()).chain(["model"]).find(|name| *name == self.id) {
+                if let Some(output) = scoring
+                    .output
+                    .iter()
+                    .map(|output| output.name())
+                    .chain(["model"])
+                    .find(|name| *name == self.id || self.more_ids.iter().any(|id| id == name))
+                {
                     return Err(usage(OUT_OF_RANGE, format!("the id column and a column of the scores are both named `{output}`"))
                         .at("[private] id")
                         .hint("rename the id column"));
@@ -159,6 +195,20 @@ impl PrivateJob {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// One id column, or the list of those that make one id.
+fn read_ids(fields: Fields<'_>) -> Result<(String, Vec<String>), Failure> {
+    let hint = "the name of this side's id column, or a list of names for a composite id";
+    let ids = match fields.value("id") {
+        Some(Value::Array(_)) => fields.texts("id")?,
+        _ => fields.text("id")?.map(|id| vec![id]),
+    };
+    let ids = fields.required("id", ids, hint)?;
+    match ids.split_first() {
+        Some((first, more)) => Ok((first.clone(), more.to_vec())),
+        None => Err(usage(OUT_OF_RANGE, "id is empty").at("[private] id").hint(hint)),
     }
 }
 

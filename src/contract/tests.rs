@@ -438,3 +438,31 @@ fn wishes_for_columns_are_read_and_stay_private() {
         assert!(failure.to_string().contains(words), "{text}: {failure}");
     }
 }
+
+#[test]
+fn an_id_may_have_several_columns_and_files_their_settings() {
+    let text = with("id_kind = \"email\"", "id_kind = \"phone+device\"").replacen(
+        "id = \"email\"",
+        "id = [\"mobile\", \"device\"]\nregion = \"DE\"\nmax_memory = \"2G\"\nlock = \"owner.lock.json\"",
+        1,
+    );
+    let job = parse(&text, Side::Owner).unwrap();
+    let spec = job.table_spec();
+    assert_eq!(
+        (spec.id.as_str(), spec.more_ids.as_slice(), spec.region.as_deref()),
+        ("mobile", ["device".to_owned()].as_slice(), Some("DE"))
+    );
+    assert_eq!((spec.max_memory, spec.lock), (Some(2 << 30), Some(PathBuf::from("jobs/owner.lock.json"))));
+    assert_eq!(job.private().id_name(), "mobile+device");
+    let input = parse(&with("data = \"owner.csv\"", "data = \"-\""), Side::Owner).unwrap();
+    assert_eq!(input.table_spec().path, PathBuf::from("-"));
+    for (text, words) in [
+        (text.replacen("[\"mobile\", \"device\"]", "\"mobile\"", 1), "one id column for each of its 2 parts, 1 named"),
+        (text.replacen("[\"mobile\", \"device\"]", "[]", 1), "id is empty"),
+        (text.replacen("[\"mobile\", \"device\"]", "[\"mobile\", \"mobile\"]", 1), "named as both id and id"),
+        (text.replacen("\"2G\"", "\"much\"", 1), "`much` is no size"),
+    ] {
+        let failure = parse(&text, Side::Owner).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
+    }
+}

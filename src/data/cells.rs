@@ -115,7 +115,8 @@ pub(super) fn number_like(text: &str) -> bool {
     let core = core.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(core);
     let core = core.trim_matches(|c: char| is_blank(c) || matches!(c, '$' | '€' | '£' | '¥' | '%'));
     let core = core.strip_prefix(['+', '-', '\u{2212}']).unwrap_or(core).trim_start_matches(['$', '€', '£', '¥']);
-    if core.strip_prefix("0x").or(core.strip_prefix("0X")).is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
+    if core.strip_prefix("0x").or(core.strip_prefix("0X")).is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
         return true;
     }
     if core.parse::<f64>().is_ok() {
@@ -170,7 +171,9 @@ mod tests {
 
     #[test]
     fn other_spellings_of_numbers_are_seen() {
-        for text in ["1,5", "1.000,5", "1,000", "1,000,000.25", "12 345", "1'000", "-1,5", "5%", "$12.50", "€ 3,50", "(1,200)", "0x1F", "3.5 %"] {
+        for text in
+            ["1,5", "1.000,5", "1,000", "1,000,000.25", "12 345", "1'000", "-1,5", "5%", "$12.50", "€ 3,50", "(1,200)", "0x1F", "3.5 %"]
+        {
             assert!(number_like(text), "{text}");
         }
         for text in ["a,b", "1,b", "2024-01-01", "10.0.0.1", "", "x1", "1.2.3", "inf", "-"] {

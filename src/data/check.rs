@@ -154,12 +154,17 @@ pub fn check(spec: &TableSpec, side: Side) -> Result<Page, Failure> {
     let hashes: Vec<String> = inputs.iter().map(super::source::Input::sha256).collect::<Result<_, _>>()?;
     let read = read(spec, &inputs)?;
     let about = About { header: &read.header, rows: read.table.counts.rows, kind: spec.id_kind, places: &read.places };
-    let mut refused: Vec<Finding> = read.refusals.stories(&about).into_iter().map(|story| Finding {
-        number: story.number,
-        what: story.what,
-        place: if story.place.is_empty() { story.file } else { format!("{}, {}", story.file, story.place) },
-        remedy: story.remedy,
-    }).collect();
+    let mut refused: Vec<Finding> = read
+        .refusals
+        .stories(&about)
+        .into_iter()
+        .map(|story| Finding {
+            number: story.number,
+            what: story.what,
+            place: if story.place.is_empty() { story.file } else { format!("{}, {}", story.file, story.place) },
+            remedy: story.remedy,
+        })
+        .collect();
     for failure in [check_label(&read.table, spec), check_leaks(&read.table, spec)].into_iter().filter_map(Result::err) {
         let (place, remedy) = (failure.place.unwrap_or_default(), failure.remedy.unwrap_or_default());
         refused.push(Finding { number: failure.id, what: failure.what, place, remedy });
@@ -192,7 +197,11 @@ impl Page {
     pub fn failure(&self) -> Option<Failure> {
         let first = self.refused.first()?;
         let reasons = counted(self.refused.len() as u64, "reason", "reasons");
-        Some(Failure::new(Exit::Data, 338, format!("the data are refused for {reasons}: {}", first.what)).at(&first.place).hint(&first.remedy))
+        Some(
+            Failure::new(Exit::Data, 338, format!("the data are refused for {reasons}: {}", first.what))
+                .at(&first.place)
+                .hint(&first.remedy),
+        )
     }
 
     /// The page as one line of JSON.

@@ -1,10 +1,10 @@
 //! The id column or columns being read: canonical forms, what was repaired, what is refused, duplicates.
 
+use super::cells::Cell;
 use super::ids::{IdKind, IdProblem, PART_SEPARATOR, Region, Repair, canonical_in, defect};
 use super::quality::Warning;
 use super::refusals::{Places, Reason, Refusals};
 use super::rows::Batch;
-use super::cells::Cell;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 

@@ -150,7 +150,9 @@ impl Lock {
             return Err(changed_data("the data are not those of the lock: the number of rows differs", path));
         }
         match now.iter().zip(&self.columns).find(|(now, then)| !same(now, then)) {
-            Some((now, _)) => Err(changed_data(&format!("the data are not those of the lock: column {} is read otherwise", shown(&now.name)), path)),
+            Some((now, _)) => {
+                Err(changed_data(&format!("the data are not those of the lock: column {} is read otherwise", shown(&now.name)), path))
+            }
             None if now.len() != self.columns.len() => Err(changed_data("the data are not those of the lock: the columns differ", path)),
             None => Ok(()),
         }
@@ -172,7 +174,9 @@ fn columns(read: &Read) -> Vec<LockedColumn> {
         }
     };
     let columns = read.header.iter().zip(&read.roles);
-    columns.map(|(name, role)| LockedColumn { name: name.clone(), role: role.name().to_owned(), kind: kind(name, *role).to_owned() }).collect()
+    columns
+        .map(|(name, role)| LockedColumn { name: name.clone(), role: role.name().to_owned(), kind: kind(name, *role).to_owned() })
+        .collect()
 }
 
 fn content(hashes: &[String]) -> String {

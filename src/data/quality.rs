@@ -127,7 +127,11 @@ impl fmt::Display for Warning {
                 write!(f, "{ids} in `.0`, as integers do after a floating-point column: the other side may spell them without it")
             }
             Self::IdsWereFloats { count } => {
-                write!(f, "{} written as whole numbers: they had passed through a floating-point type", counted(*count, "id was", "ids were"))
+                write!(
+                    f,
+                    "{} written as whole numbers: they had passed through a floating-point type",
+                    counted(*count, "id was", "ids were")
+                )
             }
             Self::IdsLookRounded { count, first } => {
                 let ids = counted(*count, "id looks", "ids look");

@@ -86,9 +86,10 @@ pub(super) struct Read {
 pub(super) fn read(spec: &TableSpec, inputs: &[Input]) -> Result<Read, Failure> {
     let region = match &spec.region {
         None => None,
-        Some(code) => Some(Region::from_code(code).ok_or_else(|| {
-            Failure::new(Exit::Usage, 342, format!("{} is no region", shown(code))).hint("two capitals, such as DE")
-        })?),
+        Some(code) => Some(
+            Region::from_code(code)
+                .ok_or_else(|| Failure::new(Exit::Usage, 342, format!("{} is no region", shown(code))).hint("two capitals, such as DE"))?,
+        ),
     };
     let mut reading = Reading { spec, region, header: Vec::new(), roles: Vec::new(), sinks: Sinks::default(), places: Places::default() };
     let (files, counts) = reading.pass(inputs)?;
@@ -228,7 +229,8 @@ impl Reading<'_> {
         if header != self.header {
             self.same_columns(input, &header)?;
         }
-        let order: Vec<usize> = self.header.iter().map(|name| header.iter().position(|other| other == name).unwrap_or(usize::MAX)).collect();
+        let order: Vec<usize> =
+            self.header.iter().map(|name| header.iter().position(|other| other == name).unwrap_or(usize::MAX)).collect();
         if let Open::Parquet(file) = &mut file {
             self.check_types(file, input, &order)?;
             let wanted: Vec<bool> = (0..header.len()).map(|i| order.iter().zip(self.wanted()).any(|(o, w)| *o == i && w)).collect();
@@ -257,8 +259,7 @@ impl Reading<'_> {
         self.sinks.label = at(Role::Label).map(Label::new);
         self.sinks.split = at(Role::Split).map(Marks::new);
         let features = self.header.iter().zip(&self.roles).enumerate().filter(|(_, (_, role))| **role == Role::Feature);
-        self.sinks.features =
-            features.map(|(column, (name, _))| Feature::new(column, name, self.spec.wishes.get(name))).collect();
+        self.sinks.features = features.map(|(column, (name, _))| Feature::new(column, name, self.spec.wishes.get(name))).collect();
     }
 
     /// A further file must have the first one's columns, in any order.
@@ -296,7 +297,8 @@ impl Reading<'_> {
                 && *data_type != arrow_schema::DataType::Null
                 && !feature.set_typed(kind)
             {
-                let what = format!("column {} is of type {} here and of another kind in an earlier file", shown(name), type_name(data_type));
+                let what =
+                    format!("column {} is of type {} here and of another kind in an earlier file", shown(name), type_name(data_type));
                 return Err(refuse(&input.name, 336, what).hint("write all files with the same types"));
             }
         }
@@ -323,7 +325,8 @@ impl Reading<'_> {
     /// What one file's proof found.
     fn prove(&mut self, input: &Input, file: Open, rows: u64, counts: &mut ReadCounts) -> Result<FileRead, Failure> {
         counts.bytes += input.bytes;
-        let mut read = FileRead { name: input.name.clone(), format: input.format, rows, bytes: input.bytes, unterminated: false, multi_line: None };
+        let mut read =
+            FileRead { name: input.name.clone(), format: input.format, rows, bytes: input.bytes, unterminated: false, multi_line: None };
         match file {
             Open::Csv(file) => {
                 let seen = file.prove(input)?;
@@ -375,8 +378,7 @@ impl Reading<'_> {
             refusals.merge(split.refusals);
             split.values
         });
-        let (ids, id_counts, skipped) =
-            ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts, ids.skipped.unwrap_or_default()));
+        let (ids, id_counts, skipped) = ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts, ids.skipped.unwrap_or_default()));
         (counts.ids_trimmed, counts.ids_rewritten, counts.ids_repaired) = (id_counts.trimmed, id_counts.rewritten, id_counts.repaired);
         counts.ids_from_floats = id_counts.floats;
         (counts.missing_cells, counts.numbers_repaired) = (columns.missing.iter().map(|(_, n)| n).sum(), columns.repaired);

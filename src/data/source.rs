@@ -86,7 +86,8 @@ pub(super) fn inputs(path: &Path) -> Result<Vec<Input>, Failure> {
     }
     let inputs: Vec<Input> = paths.iter().map(|path| Input::open(path)).collect::<Result<_, _>>()?;
     if let (Some(one), Some(other)) = (inputs.first(), inputs.iter().find(|input| input.format.name() != inputs[0].format.name())) {
-        let what = format!("the files are of two formats: {} is {}, another is {}", shown(&one.name), one.format.name(), other.format.name());
+        let what =
+            format!("the files are of two formats: {} is {}, another is {}", shown(&one.name), one.format.name(), other.format.name());
         return Err(refuse(&other.name, 336, what).hint("name the files of one format by the pattern"));
     }
     Ok(inputs)
@@ -181,11 +182,14 @@ fn format(name: &str, sample: &[u8]) -> Result<Format, Failure> {
     if sample.starts_with(PARQUET) {
         return Ok(Format::Parquet);
     }
-    if let Some((_, what, hint)) = OTHERS.iter().find(|(magic, _, _)| sample.starts_with(magic) && !(magic == b"ORC" && sample.contains(&b'\n'))) {
+    if let Some((_, what, hint)) =
+        OTHERS.iter().find(|(magic, _, _)| sample.starts_with(magic) && !(magic == b"ORC" && sample.contains(&b'\n')))
+    {
         return Err(refuse(name, 334, format!("the file is {what}, not CSV or Parquet")).hint(*hint));
     }
     if name.to_lowercase().ends_with(".parquet") {
-        let what = format!("the file is named .parquet and does not begin as one ({})", counted(sample.len() as u64, "byte seen", "bytes seen"));
+        let what =
+            format!("the file is named .parquet and does not begin as one ({})", counted(sample.len() as u64, "byte seen", "bytes seen"));
         return Err(refuse(name, 334, what).hint("write it again"));
     }
     Ok(Format::Csv(Dialect::detect(sample)))

@@ -1,10 +1,10 @@
 //! The owner's label and split columns being read.
 
+use super::Split;
 use super::cells::{Cell, Missing, Number, number, typed};
 use super::ids::is_blank;
 use super::refusals::{Reason, Refusals};
 use super::rows::Batch;
-use super::Split;
 
 /// The 0/1 label.
 pub(super) struct Label {

@@ -70,7 +70,13 @@ impl Page {
     fn id_lines(&self, lines: &mut Vec<String>) {
         let Some(ids) = &self.ids else { return };
         let names: Vec<String> = self.columns.iter().filter(|column| column.role == "id").map(|column| shown(&column.name)).collect();
-        lines.push(format!("ids      {} of kind {}: {} of {} accepted", names.join(" + "), ids.kind, grouped(ids.accepted), grouped(self.rows)));
+        lines.push(format!(
+            "ids      {} of kind {}: {} of {} accepted",
+            names.join(" + "),
+            ids.kind,
+            grouped(ids.accepted),
+            grouped(self.rows)
+        ));
         let classes = |classes: &BTreeMap<&str, u64>| {
             let list: Vec<String> = classes.iter().map(|(class, count)| format!("{class} {}", grouped(*count))).collect();
             list.join(", ")
@@ -92,7 +98,8 @@ fn table(columns: &[ColumnLine]) -> Vec<String> {
     for column in columns {
         let feature = column.kind.is_some();
         let count = |count: u64| if feature { grouped(count) } else { String::new() };
-        let distinct = if column.distinct > 10_000 && column.kind == Some("number") { "> 10,000".to_owned() } else { count(column.distinct) };
+        let distinct =
+            if column.distinct > 10_000 && column.kind == Some("number") { "> 10,000".to_owned() } else { count(column.distinct) };
         let figure = |figure: Option<f64>| figure.map_or_else(String::new, short);
         let note = if column.constant { "constant" } else { "" };
         let kind = column.kind.unwrap_or("");
