@@ -48,11 +48,10 @@ fn check_data(side: Side, flags: &DataCheckFlags) -> Result<(), Failure> {
     let page = check(&spec, side)?;
     let mut text = if flags.json { page.to_json_line()? } else { page.to_text() };
     let mut lock = None;
-    if page.refused.is_empty() && !flags.no_lock {
-        if let Some(path) = lock_path(flags) {
-            write_private(&path, page.lock.to_json()?.as_bytes())?;
-            lock = Some(path);
-        }
+    let wanted = page.refused.is_empty() && !flags.no_lock;
+    if let Some(path) = lock_path(flags).filter(|_| wanted) {
+        write_private(&path, page.lock.to_json()?.as_bytes())?;
+        lock = Some(path);
     }
     if !flags.json {
         text.push_str(&match &lock {

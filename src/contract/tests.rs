@@ -5,6 +5,7 @@ mod score;
 
 use super::*;
 use crate::data::{ColumnKind, Encode, IdKind, Impute, Side};
+use std::path::PathBuf;
 
 const OWNER: &str = include_str!("../../examples/jobs/owner.toml");
 const PARTNER: &str = include_str!("../../examples/jobs/partner.toml");

@@ -7,7 +7,7 @@ mod page;
 
 use super::id_column::IdCounts;
 use super::ids::Repair;
-use super::leaks::{check_leaks, found_leaks};
+use super::leaks::{found_leaks, refuse_leaks};
 use super::lock::Lock;
 use super::read::{Read, check_label, missing_cells, read};
 use super::refusals::About;
@@ -165,7 +165,8 @@ pub fn check(spec: &TableSpec, side: Side) -> Result<Page, Failure> {
             remedy: story.remedy,
         })
         .collect();
-    for failure in [check_label(&read.table, spec), check_leaks(&read.table, spec)].into_iter().filter_map(Result::err) {
+    let leaks = found_leaks(&read.table, spec);
+    for failure in [check_label(&read.table, spec), refuse_leaks(&leaks, spec)].into_iter().filter_map(Result::err) {
         let (place, remedy) = (failure.place.unwrap_or_default(), failure.remedy.unwrap_or_default());
         refused.push(Finding { number: failure.id, what: failure.what, place, remedy });
     }
@@ -184,7 +185,7 @@ pub fn check(spec: &TableSpec, side: Side) -> Result<Page, Failure> {
         columns: column_lines(&read),
         ids: read.roles.contains(&Role::Id(0)).then(|| id_line(spec, &read.ids, &table.ids)),
         label: table.label.as_ref().map(|label| label_line(label, table.split.as_deref())),
-        leaks: found_leaks(table, spec).into_iter().map(|(name, auc)| (name.to_owned(), auc)).collect(),
+        leaks: leaks.into_iter().map(|(name, auc)| (name.to_owned(), auc)).collect(),
         warnings: table.warnings.iter().map(ToString::to_string).collect(),
         refused,
         lock,

@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | `opaque` | blanks and zero-width characters cut from the ends, nothing else | empty, control characters inside |
 //! | `email` | ends cut, NFKC, lower case | not exactly one `@` with text on both sides; blanks or invisible characters inside |
-//! | `phone` | NFKC; blanks, dots, hyphens and brackets removed: `+` and 8 to 15 digits | no `+`, a leading 0, other characters, a bracketed trunk zero `(0)`, `.0` after separators |
+//! | `phone` | NFKC; blanks, dots, hyphens, brackets removed: `+` and 8 to 15 digits | no `+`, leading 0, other characters, `(0)`, `.0` |
 //! | `hash` | ends cut, lower-case hex of 32, 40, 56, 64, 96 or 128 digits | any other length or character |
 //! | `device` | ends cut, lower-case hex of 8 to 64 digits, hyphens kept | hyphens at an end or doubled, only zeros, other characters |
+//!
+//! `(0)` is a trunk zero in brackets; `.0` after separators could be a digit or not.
 //!
 //! With a default region ([`Region`], the owner's or partner's own setting) a phone number without `+` is completed; `.0` at the end of
 //! 7 or more bare digits is cut from a phone number (it passed through a floating-point type). A composite id (`phone+device`) is the

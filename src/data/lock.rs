@@ -1,7 +1,7 @@
 //! The lock of `data check`: hashes and counts by which changed data are known again. Holds no id and no cell.
 //!
-//! `content_sha256` is SHA-256 over the files' own SHA-256 digests, as lines of hex in the files' order; `schema_sha256` over a line for each
-//! column: its name as JSON text, a tab, its role, a tab, its type. The type of a column that is no feature is `-`.
+//! `content_sha256` is SHA-256 over the files' own SHA-256 digests, as lines of hex in the files' order; `schema_sha256` over a line
+//! for each column: its name as JSON text, a tab, its role, a tab, its type. The type of a column that is no feature is `-`.
 
 use super::read::Read;
 use super::roles::Role;

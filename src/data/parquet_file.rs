@@ -65,6 +65,11 @@ impl ParquetFile {
         self.columns = (0..self.header.len()).map(|i| chosen.iter().position(|c| *c == i)).collect();
         for group in builder.metadata().row_groups() {
             for column in group.columns() {
+                // A damaged footer: the reader takes these for lengths.
+                let offsets = [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+                if offsets.into_iter().flatten().any(|number| number < 0) {
+                    return Err(self.damaged(Fault::Damage));
+                }
                 let root = column.column_path().parts().first();
                 let used = chosen.iter().any(|i| self.header.get(*i) == root);
                 if used && matches!(column.compression(), Compression::BROTLI(_) | Compression::LZO) {
