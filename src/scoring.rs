@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::recipe::Unfamiliar;
 use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
 use crate::resources::StageClock;
-use crate::run::{agree, matching_terms, opened, scores};
+use crate::run::{FEWEST_PARTNER_COLUMNS, agree, matching_terms, opened, scores};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
 use colift_channel::Channel;
@@ -151,8 +151,11 @@ pub fn over(
 
     let mut report = counts(prepared, matched as u64, aligned.peer_rows);
     report.opened = opened(&ledger, job.side(), "common users");
-    let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
-    notes.extend(unfamiliar.iter().map(ToString::to_string));
+    let mut notes = first_look(prepared);
+    for found in unfamiliar.iter().map(ToString::to_string) {
+        progress.note(&format!("warning: {found}"));
+        notes.push(found);
+    }
     report.unfamiliar = unfamiliar.into_iter().map(cells).collect();
     Ok(Outcome { report, scored, notes })
 }
@@ -190,10 +193,18 @@ fn cells(found: Unfamiliar) -> UnfamiliarCells {
     UnfamiliarCells { column: found.column, unseen: found.unseen, missing: found.missing }
 }
 
-/// What is said before the peer is met about rows that no score can be given to; None where every row has an id.
+/// What a person should know before the peer is met: about the file, rows without a score, and how much each score tells.
 #[must_use]
-pub fn skipped_note(table: &Table) -> Option<String> {
-    let (first, _) = table.skipped.first()?;
-    let rows = counted(table.skipped.len() as u64, "row has", "rows have");
-    Some(format!("{rows} no usable id and cannot be scored, first row {}: see not_scored.csv", grouped(*first)))
+pub fn first_look(prepared: &Prepared) -> Vec<String> {
+    let Prepared { job, model, table } = prepared;
+    let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
+    if let Some((first, _)) = table.skipped.first() {
+        let rows = counted(table.skipped.len() as u64, "row has", "rows have");
+        notes.push(format!("{rows} no usable id and cannot be scored, first row {}: see not_scored.csv", grouped(*first)));
+    }
+    let features = model.coefficients.0.len();
+    if job.side() == Side::Partner && features < FEWEST_PARTNER_COLUMNS {
+        notes.push(format!("scores go to the owner with only {features} own features: each score is one linear function of them"));
+    }
+    notes
 }

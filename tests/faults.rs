@@ -11,11 +11,13 @@ mod party;
 
 use colift::error::{Exit, Failure};
 use colift::run::Outcome;
+use colift::scoring;
+use colift_channel::Channel;
 use colift_channel::fault::{Fault, Faulty};
 use colift_channel::memory::{pair, pair_with_idle};
 use colift_channel::record::{Direction, Entry, Recorder};
 use colift_primitives::rng::os_bytes;
-use party::{Content, Ended, Sizes, Terms, World, numbers, play, world};
+use party::{Content, Ended, ScoreWorld, Sizes, Terms, World, numbers, play, play_scoring, score_world, world};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,24 +128,47 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// Runs a cell; a list of what must not have happened, and how it ended.
+/// The two ends of a channel of which one commits the cell's fault.
+fn ends(cell: &Cell) -> (Faulty<impl Channel>, Faulty<impl Channel>) {
+    let (a, b) = pair_with_idle(IDLE);
+    let at = |owner: bool| if cell.owner == owner { cell.at as u64 } else { u64::MAX };
+    (Faulty::new(a, cell.fault, at(true), cell.seed), Faulty::new(b, cell.fault, at(false), cell.seed))
+}
+
+/// What a side that ended well has, as numbers.
+fn numbers_of<T>(ended: Ended<T>, of: impl Fn(&T) -> Vec<f64>) -> Ended<Vec<f64>> {
+    ended.map(|result| result.map(|outcome| of(&outcome)))
+}
+
+/// Runs a cell of a training; a list of what must not have happened, and how it ended.
 fn run(world: &World, honest: &[Vec<f64>; 2], cell: &Cell) -> (Vec<String>, Verdict) {
     let start = Instant::now();
-    let never = u64::MAX;
-    let (a, b) = pair_with_idle(IDLE);
-    let at = |owner: bool| if cell.owner == owner { cell.at as u64 } else { never };
-    let ends = (Faulty::new(a, cell.fault, at(true), cell.seed), Faulty::new(b, cell.fault, at(false), cell.seed));
-    let ((owner, fired_a), (partner, fired_b)) = play(world, ends, |a| a.fired(), |b| b.fired());
+    let ((owner, fired_a), (partner, fired_b)) = play(world, ends(cell), |a| a.fired(), |b| b.fired());
+    judge(cell, start, [numbers_of(owner, weights), numbers_of(partner, weights)], honest, fired_a || fired_b)
+}
+
+/// Runs a cell of a scoring.
+fn run_scoring(world: &ScoreWorld, honest: &[Vec<f64>; 2], cell: &Cell) -> (Vec<String>, Verdict) {
+    let start = Instant::now();
+    let ((owner, fired_a), (partner, fired_b)) = play_scoring(world, ends(cell), |a| a.fired(), |b| b.fired());
+    judge(cell, start, [numbers_of(owner, scores), numbers_of(partner, scores)], honest, fired_a || fired_b)
+}
+
+/// The owner's scores in the order of its table.
+fn scores(outcome: &scoring::Outcome) -> Vec<f64> {
+    outcome.scored.as_ref().map_or(Vec::new(), |scored| scored.scores.clone())
+}
+
+/// What must not have happened, and how the cell ended.
+fn judge(cell: &Cell, start: Instant, ended: [Ended<Vec<f64>>; 2], honest: &[Vec<f64>; 2], fired: bool) -> (Vec<String>, Verdict) {
     let mut wrong = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
     let mut moved: f64 = 0.0;
-    for ((side, ended), honest) in [("owner", owner), ("partner", partner)].into_iter().zip(honest) {
-        let ended: Ended = ended;
+    for ((side, ended), honest) in ["owner", "partner"].into_iter().zip(ended).zip(honest) {
         match ended {
             Err(panic) => wrong.push(format!("{cell}: the {side} panicked: {panic}")),
             Ok(Err(failure)) => failures.push(failure),
-            Ok(Ok(outcome)) => {
-                let weights = weights(&outcome);
+            Ok(Ok(weights)) => {
                 let distance = weights
                     .iter()
                     .zip(honest)
@@ -153,7 +178,6 @@ fn run(world: &World, honest: &[Vec<f64>; 2], cell: &Cell) -> (Vec<String>, Verd
             }
         }
     }
-    let fired = fired_a || fired_b;
     if !failures.is_empty() && !fired {
         wrong.push(format!("{cell}: an honest run failed: {}", failures[0]));
     }
@@ -239,6 +263,48 @@ fn every_fault_in_every_phase_ends_both_sides_by_name() {
         println!("{:<12} {fault:<10} {verdicts:?}", PHASES[*phase]);
     }
     println!("{} cells; undetected over a channel without TLS: {undetected:x?}", results.len());
+    let wrong: Vec<String> = results.into_iter().flat_map(|(_, (wrong, _))| wrong).collect();
+    assert!(wrong.is_empty(), "{SEED_VARIABLE}={seed}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_fault_at_every_message_of_a_scoring_ends_both_sides_by_name() {
+    let seed: u64 = from_environment(SEED_VARIABLE).unwrap_or_else(|| u64::from_le_bytes(*os_bytes::<8>().unwrap()) >> 16);
+    println!("{SEED_VARIABLE}={seed}");
+    let world = score_world(TINY, Content::Normal, 3);
+    let (a, b) = pair();
+    let log = |recorder: Recorder<_>| recorder.into_parts().1;
+    let ((owner, owner_log), (partner, partner_log)) = play_scoring(&world, (Recorder::new(a), Recorder::new(b)), log, log);
+    let honest = [scores(&owner.unwrap().unwrap()), scores(&partner.unwrap().unwrap())];
+    assert_eq!((honest[0].len(), honest[1].len()), (TINY.owner_rows, 0));
+    let mut cells = Vec::new();
+    for (owner, log) in [(true, &owner_log), (false, &partner_log)] {
+        for (at, entry) in log.iter().filter(|entry| entry.direction == Direction::Sent).enumerate() {
+            let code = entry.kind.code;
+            let phase = phase_of_kind(code).expect("a phase for every message");
+            cells.extend(Fault::ALL.map(|fault| Cell { fault, owner, at, phase, code, seed: seed.wrapping_add(at as u64) }));
+        }
+    }
+    assert!(cells.len() >= 14 * Fault::ALL.len(), "{}", cells.len());
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = run_scoring(&world, &honest, cell);
+                    results.lock().unwrap().push((cell, result));
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap();
+    let mut table: BTreeMap<(&str, String), BTreeMap<Verdict, usize>> = BTreeMap::new();
+    for (cell, (_, verdict)) in &results {
+        *table.entry((cell.phase, format!("{:?}", cell.fault))).or_default().entry(*verdict).or_default() += 1;
+    }
+    for ((phase, fault), verdicts) in &table {
+        println!("{phase:<12} {fault:<10} {verdicts:?}");
+    }
     let wrong: Vec<String> = results.into_iter().flat_map(|(_, (wrong, _))| wrong).collect();
     assert!(wrong.is_empty(), "{SEED_VARIABLE}={seed}:\n{}", wrong.join("\n"));
 }

@@ -9,7 +9,7 @@ use crate::error::{Exit, Failure};
 use crate::progress::Progress;
 use crate::report::Details;
 use crate::scoring::write::{Columns, not_scored};
-use crate::scoring::{Outcome, Prepared, over, prepare, skipped_note};
+use crate::scoring::{Outcome, Prepared, first_look, over, prepare};
 use colift_channel::StopFlag;
 use std::io::{BufWriter, Write};
 
@@ -27,7 +27,7 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
     }
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
-    for warning in prepared.table.warnings.iter().map(ToString::to_string).chain(skipped_note(&prepared.table)) {
+    for warning in first_look(&prepared) {
         meeting.progress.note(&format!("warning: {warning}"));
     }
     tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");

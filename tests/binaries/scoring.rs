@@ -355,7 +355,7 @@ fn new_users_in_another_order_with_other_columns_and_bad_ids_are_scored_as_docum
         trained.jobs("twice", |_, job| set(job, "private.data", "twice.csv"));
         trained.refuses(side, "twice", &[13], &["E0315", "repeats the id"]);
         let mut nobody = lines(side);
-        nobody.iter_mut().skip(1).for_each(|line| line.insert_str(0, "@"));
+        nobody.iter_mut().skip(1).for_each(|line| line.insert(0, '@'));
         trained.data(side, "nobody.csv", &nobody);
         trained.jobs("nobody", |_, job| set(job, "private.data", "nobody.csv"));
         trained.refuses(side, "nobody", &[13], &["E0806", "has a usable id"]);
@@ -410,7 +410,9 @@ fn wrong_models_and_jobs_are_refused_before_the_peer_is_met() {
         let theirs = std::fs::read_to_string(trained.world.place(side.peer()).join("model.json")).unwrap();
         write("theirs.json", theirs);
         write("first.json", first_schema(&text));
-        let cases: [(&str, &str, &str, &[i32], &[&str]); 6] = [
+        // Name, key, value, exit code, words.
+        type Case<'a> = (&'a str, &'a str, &'a str, &'a [i32], &'a [&'a str]);
+        let cases: [Case<'_>; 6] = [
             ("other-id", "shared.model", &other_id, &[2], &["E0803", &other_id, &trained.model_id]),
             ("theirs", "private.model", "theirs.json", &[2], &["E0801", &format!("the {}'s half", side.peer())]),
             ("stranger", "private.model", "stranger.json", &[11], &["E0804", "another key"]),

@@ -98,6 +98,7 @@ fn keys_that_do_not_fit_are_refused_by_name() {
         ("min_overlap = 1 ", "l2 = 0.1\nmin_overlap = 1 ", "task `score` trains nothing: l2 has no meaning"),
         ("model = \"model.json\"", "", "`model` is missing in [private]"),
         ("id = \"email\"", "id = \"score\"", "both named `score`"),
+        ("id = \"email\"", "id = [\"email\", \"model\"]", "both named `model`"),
         ("format = \"csv\"", "format = \"xlsx\"", "csv or parquet"),
         ("format = \"csv\"", "split = \"split\"", "`split` has no meaning in a scoring"),
         ("format = \"csv\"", "allow_leaky = [\"a\"]", "`allow_leaky` has no meaning in a scoring"),
