@@ -200,3 +200,23 @@ fn a_wrong_first_guess_loses_nothing() {
     assert_eq!(gaps.counts.missing_cells, 9_000);
     assert_eq!(crate::files::numbers(&gaps.columns[0].values)[9_000], 9_000.0);
 }
+
+/// More different texts than are kept: refused as text, but numbers behind a word are told as what they are.
+#[test]
+fn too_many_different_texts_are_refused() {
+    let rows = 1_000_010;
+    let write = |cell: &dyn Fn(usize) -> String| {
+        let mut text = "id,x\n".to_owned();
+        (0..rows).for_each(|row| text.push_str(&format!("{row},{}\n", cell(row))));
+        text.into_bytes()
+    };
+    for (cell, number, what, place) in [
+        ((|row| format!("t{row}")) as fn(usize) -> String, 328, "1 text column has more different values than are kept", "row 1,000,001"),
+        (|row| if row == 7 { "word".into() } else { row.to_string() }, 317, "1 cell is not a number", "row 8"),
+    ] {
+        let folder = Folder::with(&[("x.csv", write(&cell))]);
+        let failure = read_table(&spec(&folder.path("x.csv")), Side::Partner).unwrap_err();
+        assert_eq!((failure.id, failure.what.as_str()), (number, what));
+        assert!(failure.place.as_ref().unwrap().ends_with(&format!("column `x`, first at {place}")), "{failure}");
+    }
+}
