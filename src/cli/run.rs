@@ -34,6 +34,9 @@ pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure>
     }
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
+    for file in &prepared.table.files {
+        meeting.progress.note(&file.to_string());
+    }
     for warning in &prepared.table.warnings {
         meeting.progress.note(&format!("warning: {warning}"));
     }

@@ -27,6 +27,9 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
     }
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
+    for file in &prepared.table.files {
+        meeting.progress.note(&file.to_string());
+    }
     for warning in first_look(&prepared) {
         meeting.progress.note(&format!("warning: {warning}"));
     }

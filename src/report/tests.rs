@@ -168,7 +168,7 @@ fn the_text_report_lists_everything() {
     for wanted in [
         "32,987 matched: 26,399 training, 6,588 test",
         "loss .295620, objective .296168",
-        "dropped, constant on the matched training rows: flat",
+        "dropped, nothing varies on the matched training rows: flat",
         ".1004 (.0844 to .1191)",
         "lift at 40 %",
         "scores_to_owner",

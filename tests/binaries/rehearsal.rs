@@ -131,6 +131,25 @@ fn real(set: &str, label: &str, partner: &str, more: &[&str]) -> Option<Rehearse
 }
 
 #[test]
+fn bank_with_text_columns_gains_as_much_as_its_numeric_twin() {
+    let _machine = together();
+    let Some(folder) = data("bank") else { return };
+    let run = rehearse(&folder.join("raw/owner.csv"), &folder.join("raw/partner.csv"), "label", &["--id-kind", "phone"]);
+    let meta: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("meta.json")).unwrap()).unwrap();
+    assert_eq!((&run.report["matched"], &run.report["intersection_sha256"]), (&meta["rows_intersection"], &meta["intersection_sha256"]));
+    close_to_the_twin("bank, raw columns", &run.report);
+    let (joint, own) = (number(&run.report, "/test/auc"), number(&run.report, "/own_only/auc"));
+    println!("bank, raw columns: AUC {joint:.4} joint, {own:.4} own columns");
+    assert!(joint >= 0.7533 - 0.002 && own >= 0.6529 - 0.002, "AUC {joint} joint, {own} own columns");
+    // Categories became features, and -1 days since the last call a mark.
+    for feature in ["month=mar", "month:rare", "pdays", "pdays:missing", "poutcome=success"] {
+        assert!(run.report["partner_coefficients"].get(feature).is_some(), "{feature}: {}", run.report["partner_coefficients"]);
+    }
+    let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
+    assert!(text.contains("Recipe of the partner's columns") && text.contains("the only negative number: taken as missing"), "{text}");
+}
+
+#[test]
 fn bank_gains_what_was_published_within_its_budget() {
     let _machine = alone();
     let Some(run) = real("bank", "label", "partner.csv", &[]) else { return };
