@@ -113,7 +113,7 @@ fn large_test(world: &World, port: u16) {
             state ^= state << 17;
             (state >> 40) as f64 / f64::from(1u32 << 24)
         };
-        for row in 0..12_000 {
+        for row in 0..24_000 {
             write!(text, "user{row}@example.net").unwrap();
             if side == Side::Owner {
                 write!(text, ",{}", u8::from(draw() < 0.3)).unwrap();
