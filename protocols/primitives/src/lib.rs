@@ -1,11 +1,13 @@
-//! Pseudo-random generator, hashes, fixed-key AES, bit matrices and operating-system randomness shared by every protocol.
+//! Pseudo-random generator, hashes, fixed-key AES, GF(2^128), bit matrices, oblivious key-value store and operating-system randomness shared by every protocol.
 //!
 //! Secret randomness enters the workspace in one place, [`rng`]. Nothing here talks to a peer.
 
 pub mod aes;
 pub mod bits;
 mod error;
+pub mod gf128;
 pub mod hash;
+pub mod okvs;
 pub mod rng;
 
 pub use error::PrimitivesError;
