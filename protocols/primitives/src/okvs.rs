@@ -5,17 +5,18 @@
 //!
 //! **Functionality** [`Rows::place`] puts keys under a public seed into rows; [`Rows::encode`] finds P with row(x)·P = v for
 //! all (x, v); [`Rows::decode`] gives row(y)·P for any keys. Rows are linear: Decode(P + Q) = Decode(P) + Decode(Q).
-//! A row has three ones in the sparse part of the key's bin, and d, d², …, d^g in its dense part, d a hash of the key.
+//! A row has three ones in the sparse part of the key's bin and g hashes of 64 bits in its dense part.
 //!
 //! **Security** the caller masks P with a one-time pad, so P itself may be any solution; entries that no row determines are 0.
 //! Row and bin are hashes of the key under the seed. Encoding fails with probability at most 2^-40 over the seed
 //! ([`OkvsParams`]); then the caller takes another seed, *before* any message depends on it.
 //!
-//! **Cost** [`OkvsParams::len`] elements of 16 bytes, 1.31 n at n = 2^20. Encoding is linear: peeling in cache-sized bins, a
+//! **Cost** [`OkvsParams::len`] elements of 16 bytes, 1.35 n at n = 2^20. Encoding is linear: peeling in cache-sized bins, a
 //! dense system only for what peeling leaves.
 //!
 //! **Source** ePrint 2022/320 (RR22), §4: weight-3 rows, clustered; the size formulas of its §4.3. Deviations: what peeling
-//! leaves is solved by Gaussian elimination, which succeeds whenever RR22's triangulation does; bins share no dense part.
+//! leaves is solved by Gaussian elimination, which succeeds whenever RR22's triangulation does; dense factors are g hashes of
+//! 64 bits instead of powers of one of 128: as good as random, and a dense part costs 2g + 1 carry-less products.
 //!
 //! **Example**
 //! ```

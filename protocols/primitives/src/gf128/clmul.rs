@@ -28,10 +28,10 @@ pub fn inner_product(a: &[u128], b: &[u128]) -> u128 {
     unsafe { inner_product_vectors(a, b) }
 }
 
-/// sums += polynomial at the points; the caller has checked [`present`].
-pub fn add_polynomial(sums: &mut [u128], points: &[u128], coefficients: &[u128]) {
+/// sums += short factors times values; the caller has checked [`present`], and that there are values.
+pub fn add_short_products(sums: &mut [u128], short: &[u64], values: &[u128]) {
     // SAFETY: the caller has checked the features.
-    unsafe { add_polynomial_vectors(sums, points, coefficients) }
+    unsafe { add_short_product_vectors(sums, short, values) }
 }
 
 #[target_feature(enable = "pclmulqdq,sse4.1")]
@@ -82,13 +82,21 @@ fn inner_product_vectors(a: &[u128], b: &[u128]) -> u128 {
 }
 
 #[target_feature(enable = "pclmulqdq,sse4.1")]
-fn add_polynomial_vectors(sums: &mut [u128], points: &[u128], coefficients: &[u128]) {
-    for (sum, point) in sums.iter_mut().zip(points) {
-        let point = load(*point);
-        let mut value = _mm_setzero_si128();
-        for coefficient in coefficients.iter().rev() {
-            value = reduce(product(_mm_xor_si128(value, load(*coefficient)), point));
+fn add_short_product_vectors(sums: &mut [u128], short: &[u64], values: &[u128]) {
+    for (sum, factors) in sums.iter_mut().zip(short.chunks_exact(values.len())) {
+        let (mut low, mut middle) = (_mm_setzero_si128(), _mm_setzero_si128());
+        for (value, factor) in values.iter().zip(factors) {
+            let (value, factor) = (load(*value), _mm_cvtsi64_si128(*factor as i64));
+            low = _mm_xor_si128(low, _mm_clmulepi64_si128(value, factor, 0x00));
+            middle = _mm_xor_si128(middle, _mm_clmulepi64_si128(value, factor, 0x01));
         }
-        *sum ^= store(value);
+        let halves = (_mm_xor_si128(low, _mm_slli_si128(middle, 8)), _mm_srli_si128(middle, 8));
+        *sum ^= store(reduce_short(halves));
     }
+}
+
+/// As [`reduce`] for a high half of at most 64 bits.
+#[target_feature(enable = "pclmulqdq,sse4.1")]
+fn reduce_short((low, high): (__m128i, __m128i)) -> __m128i {
+    _mm_xor_si128(low, _mm_clmulepi64_si128(high, _mm_set_epi64x(0, 0x87), 0x00))
 }

@@ -20,8 +20,16 @@ pub fn peel(slots: &[[u16; 3]], columns: usize) -> Peeled {
         }
     }
     let mut pairs = Vec::with_capacity(slots.len());
-    let mut single: Vec<u16> = (0..=u16::MAX).zip(&uses).filter(|(_, (count, _))| *count == 1).map(|(column, _)| column).collect();
-    while let Some(column) = single.pop() {
+    // Columns used once, a stack; every push is written and only kept when the count is 1, which spares a branch.
+    let mut single = vec![0u16; columns + 3];
+    let mut held = 0;
+    for (column, (count, _)) in (0..=u16::MAX).zip(&uses) {
+        single[held] = column;
+        held += usize::from(*count == 1);
+    }
+    while held > 0 {
+        held -= 1;
+        let column = single[held];
         let (count, row) = uses[usize::from(column)];
         if count != 1 {
             continue;
@@ -31,9 +39,8 @@ pub fn peel(slots: &[[u16; 3]], columns: usize) -> Peeled {
             let (count, rows) = &mut uses[usize::from(slot)];
             *count -= 1;
             *rows ^= row;
-            if *count == 1 {
-                single.push(slot);
-            }
+            single[held] = slot;
+            held += usize::from(*count == 1);
         }
     }
     let mut core = Vec::new();

@@ -1,4 +1,4 @@
-//! Keys placed into bins, with the three slots and the dense point of each row.
+//! Keys placed into bins, with the three slots and the dense factors of each row.
 
 use super::{OkvsParams, core, peel};
 use crate::aes::KeyedHash;
@@ -15,7 +15,7 @@ pub struct Rows {
     order: Vec<u32>,
     starts: Vec<usize>,
     slots: Vec<[u16; 3]>,
-    points: Vec<u128>,
+    factors: Vec<u64>,
 }
 
 impl Rows {
@@ -23,7 +23,7 @@ impl Rows {
     #[must_use]
     pub fn place(params: &OkvsParams, seed: &Seed, keys: &[u128]) -> Self {
         let mut prg = Prg::from_seed(seed);
-        let (slot_hash, point_hash) = (KeyedHash::new(prg.next_u128()), KeyedHash::new(prg.next_u128()));
+        let slot_hash = KeyedHash::new(prg.next_u128());
         let mut hashes = vec![0u128; keys.len()];
         keys.par_chunks(BATCH).zip(hashes.par_chunks_mut(BATCH)).with_min_len(16).for_each(|(keys, out)| slot_hash.hash_each(keys, out));
         let bin = |hash: u128| scale((hash >> 96) as u32, params.bins as u32) as usize;
@@ -48,9 +48,20 @@ impl Rows {
             sorted[*place] = *key;
             *place += 1;
         }
-        let mut points = hashes;
-        sorted.par_chunks(BATCH).zip(points.par_chunks_mut(BATCH)).with_min_len(16).for_each(|(keys, out)| point_hash.hash_each(keys, out));
-        Self { params: *params, order, starts, slots, points }
+        // Dense factors: 64 bits each, two from a hash.
+        let mut factors = vec![0u64; keys.len() * params.dense];
+        let hashers: Vec<KeyedHash> = (0..params.dense.div_ceil(2)).map(|_| KeyedHash::new(prg.next_u128())).collect();
+        sorted.par_chunks(BATCH).zip(factors.par_chunks_mut(BATCH * params.dense)).with_min_len(16).for_each(|(keys, factors)| {
+            let mut out = [0u128; BATCH];
+            for (pair, hasher) in hashers.iter().enumerate() {
+                hasher.hash_each(keys, &mut out);
+                for (row, hash) in factors.chunks_exact_mut(params.dense).zip(out) {
+                    let halves = [hash as u64, (hash >> 64) as u64];
+                    row[2 * pair..].iter_mut().zip(halves).for_each(|(factor, half)| *factor = half);
+                }
+            }
+        });
+        Self { params: *params, order, starts, slots, factors }
     }
 
     /// The index of the key at each place, in the order of [`Rows::decode`].
@@ -63,7 +74,8 @@ impl Rows {
     fn bins(&self) -> impl IndexedParallelIterator<Item = Bin<'_>> {
         self.starts.par_windows(2).map(|window| {
             let range = window[0]..window[1];
-            Bin { order: &self.order[range.clone()], slots: &self.slots[range.clone()], points: &self.points[range] }
+            let factors = &self.factors[window[0] * self.params.dense..window[1] * self.params.dense];
+            Bin { order: &self.order[range.clone()], slots: &self.slots[range], factors, dense: self.params.dense }
         })
     }
 
@@ -99,7 +111,7 @@ impl Rows {
             for (value, slots) in values.iter_mut().zip(bin.slots) {
                 *value = slots.iter().fold(0, |sum, slot| sum ^ sparse[usize::from(*slot)]);
             }
-            gf128::add_polynomial(values, bin.points, dense);
+            gf128::add_short_products(values, bin.factors, dense);
         });
         values
     }
@@ -110,8 +122,15 @@ pub(super) struct Bin<'a> {
     order: &'a [u32],
     /// Three distinct sparse columns of each row.
     pub slots: &'a [[u16; 3]],
-    /// The dense point d of each row.
-    pub points: &'a [u128],
+    factors: &'a [u64],
+    dense: usize,
+}
+
+impl Bin<'_> {
+    /// The dense factors of a row.
+    pub fn factors(&self, row: usize) -> &[u64] {
+        self.factors.get(row * self.dense..(row + 1) * self.dense).unwrap_or_default()
+    }
 }
 
 /// Solves one bin into its part of the store, which is all zeros.
@@ -125,8 +144,7 @@ fn encode_bin(params: &OkvsParams, bin: &Bin<'_>, values: &[u128], part: &mut [u
     let (sparse, dense) = part.split_at_mut(params.sparse);
     if !peeled.core.is_empty() {
         core::solve(bin, &peeled.core, &wanted, sparse, dense)?;
-        let coefficients: &[u128] = dense;
-        gf128::add_polynomial(&mut wanted, bin.points, coefficients);
+        gf128::add_short_products(&mut wanted, bin.factors, dense);
     }
     // Backwards, each row has one column that no later row has touched.
     for (row, column) in peeled.pairs.iter().rev() {
