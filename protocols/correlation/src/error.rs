@@ -16,6 +16,14 @@ pub enum CorrelationError {
         /// Entries of the other.
         right: usize,
     },
+    /// Config: more correlations than one call makes.
+    #[error("{length} correlations are not supported, at most {most} are")]
+    TooLong {
+        /// How many were asked for.
+        length: usize,
+        /// The most.
+        most: usize,
+    },
     /// Config: a ring width this crate does not serve.
     #[error("a ring of 2^{bits} is not supported, at most 2^{most} is")]
     Width {
@@ -39,6 +47,12 @@ pub enum CorrelationError {
         /// The message.
         message: &'static str,
     },
+    /// Abort: the peer's columns do not hold one and the same vector of bits.
+    #[error("the check of the OT extension's columns failed")]
+    ColumnCheck,
+    /// Abort: the peer's trees do not fit together.
+    #[error("the check of the VOLE's trees failed")]
+    TreeCheck,
     /// Abort: the peer opened another coin than it had committed to.
     #[error("the joint coin's opening does not fit its commitment")]
     CoinOpening,
@@ -52,10 +66,10 @@ impl CorrelationError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::LengthsDiffer { .. } | Self::Width { .. } => Class::Config,
+            Self::LengthsDiffer { .. } | Self::TooLong { .. } | Self::Width { .. } => Class::Config,
             Self::Primitives(error) => error.class(),
             Self::InvalidPoint { .. } | Self::UnusedBits { .. } => Class::Peer,
-            Self::CoinOpening => Class::Abort,
+            Self::ColumnCheck | Self::TreeCheck | Self::CoinOpening => Class::Abort,
             Self::Channel(error) => error.class(),
         }
     }

@@ -1,6 +1,7 @@
-//! Correlated randomness: joint coin, base OT, OT extension with ring payloads, products of private bits, comparison.
+//! Correlated randomness: joint coin, base OT, OT extension with ring payloads, products of private bits, comparison, VOLE.
 //!
-//! Everything here is for a **semi-honest** peer, except that the joint coin is also fair to a malicious one up to aborts.
+//! VOLE over GF(2^128) ([`vole`], [`bit_vole`]) has a form for a **malicious** peer, and the joint coin is fair to one up to
+//! aborts. Everything else here is for a **semi-honest** peer.
 //! State is consumed: seeds, tweaks and pads are used once and never written to disk. After an error an [`OtPair`] must be
 //! dropped and the run ended: the two sides' streams no longer agree.
 //!
@@ -8,15 +9,19 @@
 //! [`Meter`](colift_channel::Meter), so that bytes *and* rounds of a whole protocol add up exactly.
 
 pub mod base_ot;
+pub mod bit_vole;
 pub mod coin;
 pub mod compare;
 mod error;
 pub mod ot_extension;
 pub mod pair;
+mod security;
+pub mod vole;
 
 pub use error::CorrelationError;
 pub use ot_extension::{CotReceiver, CotSender};
 pub use pair::OtPair;
+pub use security::Security;
 
 /// Which of the two symmetric parts a party plays; the two must differ. The owner is `First` throughout the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -16,7 +16,8 @@ mod clmul;
 const REDUCTION: u128 = 0x87;
 
 /// a·x.
-const fn double(a: u128) -> u128 {
+#[must_use]
+pub const fn double(a: u128) -> u128 {
     (a << 1) ^ (REDUCTION & (a >> 127).wrapping_neg())
 }
 
@@ -85,6 +86,15 @@ fn add_short_products_portable(sums: &mut [u128], short: &[u64], values: &[u128]
     }
 }
 
+/// The powers factor, factor², … in order.
+pub fn fill_powers(powers: &mut [u128], factor: u128) {
+    let mut power = 1;
+    for slot in powers {
+        power = multiply(power, factor);
+        *slot = power;
+    }
+}
+
 /// 1/a by Fermat's theorem, a^(2^128 − 2); 0 for 0.
 #[must_use]
 pub fn invert(a: u128) -> u128 {
@@ -149,6 +159,9 @@ mod tests {
             assert_eq!(multiply(*a, 1), *a);
             assert_eq!(multiply(*a, invert(*a)), u128::from(*a != 0));
         }
+        let mut powers = [0; 4];
+        fill_powers(&mut powers, values[9]);
+        assert_eq!((powers[0], powers[3]), (values[9], multiply(powers[2], values[9])));
     }
 
     /// GCM's hash is this field with the bits of each block reversed (NIST test case 2: H·C, then the length block).

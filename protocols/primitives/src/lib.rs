@@ -4,6 +4,7 @@
 
 pub mod aes;
 pub mod bits;
+pub mod buffer;
 mod error;
 pub mod gf128;
 pub mod hash;

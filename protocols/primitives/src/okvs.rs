@@ -26,7 +26,7 @@
 //! let rows = Rows::place(&params, &Seed::from_bytes([1; 16]), &[10, 20, 30]);
 //! let store = rows.encode(&[7, 8, 9]).ok_or(colift_primitives::PrimitivesError::StoreFailed)?;
 //! let other = Rows::place(&params, &Seed::from_bytes([1; 16]), &[20]);
-//! assert_eq!((other.order(), other.decode(&store)), ([0].as_slice(), vec![8]));
+//! assert_eq!((other.order(), &*other.decode(&store)), ([0].as_slice(), [8].as_slice()));
 //! # Ok::<(), colift_primitives::PrimitivesError>(())
 //! ```
 

@@ -2,6 +2,7 @@
 
 use super::{OkvsParams, core, peel};
 use crate::aes::KeyedHash;
+use crate::buffer::Buffer;
 use crate::gf128;
 use crate::rng::{Prg, Seed};
 use rayon::prelude::*;
@@ -12,10 +13,10 @@ const BATCH: usize = 256;
 /// Rows of keys, bin after bin. Public functions of keys and seed; the keys are secret, so are the rows.
 pub struct Rows {
     params: OkvsParams,
-    order: Vec<u32>,
+    order: Buffer<u32>,
     starts: Vec<usize>,
-    slots: Vec<[u16; 3]>,
-    factors: Vec<u64>,
+    slots: Buffer<[u16; 3]>,
+    factors: Buffer<u64>,
 }
 
 impl Rows {
@@ -24,12 +25,13 @@ impl Rows {
     pub fn place(params: &OkvsParams, seed: &Seed, keys: &[u128]) -> Self {
         let mut prg = Prg::from_seed(seed);
         let slot_hash = KeyedHash::new(prg.next_u128());
-        let mut hashes = vec![0u128; keys.len()];
+        let mut hash_buffer = Buffer::<u128>::zeroed(keys.len());
+        let hashes = &mut *hash_buffer;
         keys.par_chunks(BATCH).zip(hashes.par_chunks_mut(BATCH)).with_min_len(16).for_each(|(keys, out)| slot_hash.hash_each(keys, out));
         let bin = |hash: u128| scale((hash >> 96) as u32, params.bins as u32) as usize;
         // Counting sort by bin.
         let mut starts = vec![0usize; params.bins + 1];
-        for hash in &hashes {
+        for hash in hashes.iter() {
             if let Some(count) = starts.get_mut(bin(*hash) + 1) {
                 *count += 1;
             }
@@ -38,9 +40,9 @@ impl Rows {
             starts[i] += starts[i - 1];
         }
         let mut next = starts.clone();
-        let mut order = vec![0u32; keys.len()];
-        let mut slots = vec![[0u16; 3]; keys.len()];
-        let mut sorted = vec![0u128; keys.len()];
+        let (mut order_buffer, mut slot_buffer) = (Buffer::<u32>::zeroed(keys.len()), Buffer::<[u16; 3]>::zeroed(keys.len()));
+        let mut sorted_buffer = Buffer::<u128>::zeroed(keys.len());
+        let (order, slots, sorted) = (&mut *order_buffer, &mut *slot_buffer, &mut *sorted_buffer);
         for (index, (hash, key)) in (0u32..).zip(hashes.iter().zip(keys)) {
             let place = &mut next[bin(*hash)];
             order[*place] = index;
@@ -49,7 +51,7 @@ impl Rows {
             *place += 1;
         }
         // Dense factors: 64 bits each, two from a hash.
-        let mut factors = vec![0u64; keys.len() * params.dense];
+        let mut factors = Buffer::<u64>::zeroed(keys.len() * params.dense);
         let hashers: Vec<KeyedHash> = (0..params.dense.div_ceil(2)).map(|_| KeyedHash::new(prg.next_u128())).collect();
         sorted.par_chunks(BATCH).zip(factors.par_chunks_mut(BATCH * params.dense)).with_min_len(16).for_each(|(keys, factors)| {
             let mut out = [0u128; BATCH];
@@ -61,7 +63,7 @@ impl Rows {
                 }
             }
         });
-        Self { params: *params, order, starts, slots, factors }
+        Self { params: *params, order: order_buffer, starts, slots: slot_buffer, factors }
     }
 
     /// The index of the key at each place, in the order of [`Rows::decode`].
@@ -82,11 +84,11 @@ impl Rows {
     /// A store that maps each key to the value with its index; `None` when the seed is unlucky, two keys are equal or there
     /// are more keys than the sizes were made for.
     #[must_use]
-    pub fn encode(&self, values: &[u128]) -> Option<Vec<u128>> {
+    pub fn encode(&self, values: &[u128]) -> Option<Buffer<u128>> {
         if values.len() != self.order.len() {
             return None;
         }
-        let mut store = vec![0u128; self.params.len()];
+        let mut store = Buffer::<u128>::zeroed(self.params.len());
         let parts = store.par_chunks_mut(self.params.bin_len());
         self.bins().zip(parts).try_for_each(|(bin, part)| encode_bin(&self.params, &bin, values, part))?;
         Some(store)
@@ -94,13 +96,13 @@ impl Rows {
 
     /// The values of all keys in a store, in the order of [`Rows::order`]; a store of another length gives zeros.
     #[must_use]
-    pub fn decode(&self, store: &[u128]) -> Vec<u128> {
-        let mut values = vec![0u128; self.order.len()];
+    pub fn decode(&self, store: &[u128]) -> Buffer<u128> {
+        let mut values = Buffer::<u128>::zeroed(self.order.len());
         if store.len() != self.params.len() {
             return values;
         }
         let mut parts = Vec::with_capacity(self.params.bins);
-        let mut rest = values.as_mut_slice();
+        let mut rest = &mut *values;
         for window in self.starts.windows(2) {
             let (part, others) = rest.split_at_mut(window[1] - window[0]);
             parts.push(part);
