@@ -43,19 +43,31 @@ impl TweakableHash {
 
     /// Replaces the j-th value x by H(x, first + j).
     pub fn hash_each(&self, values: &mut [u128], first: u128) {
+        let mut tweak = first;
+        self.hash_with(
+            values,
+            std::iter::repeat_with(|| {
+                let now = tweak;
+                tweak = tweak.wrapping_add(1);
+                now
+            }),
+        );
+    }
+
+    /// Replaces the j-th value x by H(x, j-th tweak), as far as there are tweaks.
+    pub fn hash_with(&self, values: &mut [u128], tweaks: impl IntoIterator<Item = u128>) {
+        let mut tweaks = tweaks.into_iter();
         let mut blocks = [Block::<Aes128>::default(); BATCH];
         let mut inner = [0u128; BATCH];
-        let mut tweak = first;
         for chunk in values.chunks_mut(BATCH) {
             let blocks = &mut blocks[..chunk.len()];
             for (block, x) in blocks.iter_mut().zip(chunk.iter()) {
                 *block = Array::from(x.to_le_bytes());
             }
             self.cipher.encrypt_blocks(blocks);
-            for (block, inner) in blocks.iter_mut().zip(inner.iter_mut()) {
+            for ((block, inner), tweak) in blocks.iter_mut().zip(inner.iter_mut()).zip(tweaks.by_ref()) {
                 *inner = u128::from_le_bytes(block.0);
                 *block = Array::from((*inner ^ tweak).to_le_bytes());
-                tweak = tweak.wrapping_add(1);
             }
             self.cipher.encrypt_blocks(blocks);
             for ((x, block), inner) in chunk.iter_mut().zip(blocks.iter()).zip(inner.iter()) {

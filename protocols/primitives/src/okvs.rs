@@ -23,9 +23,9 @@
 //! use colift_primitives::okvs::{OkvsParams, Rows};
 //! use colift_primitives::rng::Seed;
 //! let params = OkvsParams::for_items(3)?;
-//! let rows = Rows::place(&params, &Seed::from_bytes([1; 16]), &[10, 20, 30]);
-//! let store = rows.encode(&[7, 8, 9]).ok_or(colift_primitives::PrimitivesError::StoreFailed)?;
-//! let other = Rows::place(&params, &Seed::from_bytes([1; 16]), &[20]);
+//! let rows = Rows::place(&params, &Seed::from_bytes([1; 16]), &[[10, 7], [20, 8], [30, 9]]);
+//! let store = rows.encode().ok_or(colift_primitives::PrimitivesError::StoreFailed)?;
+//! let other = Rows::place(&params, &Seed::from_bytes([1; 16]), &[[20, 0]]);
 //! assert_eq!((other.order(), &*other.decode(&store)), ([0].as_slice(), [8].as_slice()));
 //! # Ok::<(), colift_primitives::PrimitivesError>(())
 //! ```

@@ -22,7 +22,7 @@
 //! **Example**
 //! ```
 //! use colift_correlation::Role;
-//! use colift_psi::{MatchParams, match_ids};
+//! use colift_psi::{MatchParams, ecdh::match_ids};
 //! let params = MatchParams { session: [7; 32], own_max: 10, peer_max: 10, min_overlap: 1 };
 //! let (mut a, mut b) = colift_channel::memory::pair();
 //! let peer = std::thread::spawn(move || match_ids(&mut b, Role::Second, &["w", "x", "y"], params, &|_, _| ()));
@@ -57,7 +57,7 @@ const POSITIONS: Kind = Kind { code: 0x0205, name: "matching: matched positions"
 pub const FRAME_ITEMS: usize = 1 << 14;
 /// Points between two reports of progress.
 const STEP: usize = 1 << 12;
-const OPENING_BYTES: usize = 32 + 1 + 8;
+pub(crate) const OPENING_BYTES: usize = 32 + 1 + 8;
 
 /// The positions of this side's matched rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,24 @@ pub fn count_common<I: AsRef<[u8]> + Sync>(
     Ok(Counted { overlap: found.common.len() as u64, peer_count: run.peer as u64 })
 }
 
+/// Tells the peer our parameters' digest, role and size; checks the peer's. Its size.
+pub(crate) fn exchange_sizes(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    own: usize,
+    params: &MatchParams,
+    digest: [u8; 32],
+) -> Result<usize, PsiError> {
+    let side = |role| if role == Role::First { 1u8 } else { 2 };
+    channel.send(OPENING, &[digest.as_slice(), &[side(role)], &(own as u64).to_le_bytes()].concat())?;
+    let theirs = channel.receive(OPENING, OPENING_BYTES)?;
+    let (head, count) = theirs.split_last_chunk::<8>().ok_or(PsiError::ParametersDiffer)?;
+    if head != [digest.as_slice(), &[side(role.peer())]].concat() {
+        return Err(PsiError::ParametersDiffer);
+    }
+    params.check_peer(u64::from_le_bytes(*count))
+}
+
 /// What is known before any row is revealed.
 struct Overlap {
     /// Our row at each position of our points as they were sent.
@@ -150,15 +168,7 @@ impl<'a, I: AsRef<[u8]> + Sync> Run<'a, I> {
         if distinct < ids.len() {
             return Err(PsiError::OwnDuplicates { count: (ids.len() - distinct) as u64 });
         }
-        let digest = params.digest(role);
-        let side = |role| if role == Role::First { 1u8 } else { 2 };
-        channel.send(OPENING, &[digest.as_slice(), &[side(role)], &(ids.len() as u64).to_le_bytes()].concat())?;
-        let theirs = channel.receive(OPENING, OPENING_BYTES)?;
-        let (head, count) = theirs.split_last_chunk::<8>().ok_or(PsiError::ParametersDiffer)?;
-        if head != [digest.as_slice(), &[side(role.peer())]].concat() {
-            return Err(PsiError::ParametersDiffer);
-        }
-        let peer = params.check_peer(u64::from_le_bytes(*count))?;
+        let peer = exchange_sizes(channel, role, ids.len(), &params, params.digest(role))?;
         Ok(Self { ids, params, peer, keys: TagKeys::of_session(&params.session) })
     }
 

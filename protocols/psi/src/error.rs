@@ -1,6 +1,7 @@
 //! What can go wrong while two sets are matched. No variant holds an id.
 
 use colift_channel::{ChannelError, Class};
+use colift_correlation::CorrelationError;
 use colift_primitives::PrimitivesError;
 use thiserror::Error;
 
@@ -31,6 +32,9 @@ pub enum PsiError {
     /// Peer: a group element that is not canonical, or the identity.
     #[error("the peer sent an invalid group element")]
     InvalidPoint,
+    /// Peer: its list of matches has another number of entries than it said, or surplus bits.
+    #[error("the peer sent an invalid list of matches")]
+    InvalidMatches,
     /// Peer: a row position out of range or repeated.
     #[error("the peer sent an invalid row position")]
     InvalidPosition,
@@ -49,7 +53,7 @@ pub enum PsiError {
     #[error("the peer sent repeated ids")]
     RepeatedPoints,
     /// Peer: tags not in ascending order.
-    #[error("the peer's tags are not in ascending order")]
+    #[error("the peer's tags are not in strictly ascending order")]
     UnsortedTags,
     /// Abort: fewer common ids than agreed; nothing but the number was revealed.
     #[error("fewer than {minimum} ids are common to both")]
@@ -59,12 +63,31 @@ pub enum PsiError {
         /// The number itself: to be shown only where it is a listed disclosure.
         overlap: u64,
     },
+    /// Abort: the peer claims a match that it cannot prove.
+    #[error("the peer's proof of its matches is wrong")]
+    FalseMatches,
+    /// Abort: the peer opened another shift than it had committed to.
+    #[error("the peer's opening does not fit its commitment")]
+    ShiftOpening,
     /// Abort: two different ids share a tag (probability below 2^-40 a run).
     #[error("two tags collide; run again")]
     TagCollision,
+    /// Correlated randomness could not be made: a check failed, or the peer broke its rules.
+    #[error(transparent)]
+    Correlation(CorrelationError),
     /// The link failed, or the peer broke its rules.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+}
+
+impl From<CorrelationError> for PsiError {
+    fn from(error: CorrelationError) -> Self {
+        match error {
+            CorrelationError::Channel(error) => Self::Channel(error),
+            CorrelationError::Primitives(error) => Self::Primitives(error),
+            error => Self::Correlation(error),
+        }
+    }
 }
 
 impl PsiError {
@@ -75,13 +98,15 @@ impl PsiError {
             Self::OwnDuplicates { .. } | Self::OwnTooMany { .. } => Class::Config,
             Self::Primitives(error) => error.class(),
             Self::CountsDiffer
+            | Self::InvalidMatches
             | Self::InvalidPoint
             | Self::InvalidPosition
             | Self::ParametersDiffer
             | Self::PeerTooMany { .. }
             | Self::RepeatedPoints
             | Self::UnsortedTags => Class::Peer,
-            Self::BelowMinimum { .. } | Self::TagCollision => Class::Abort,
+            Self::BelowMinimum { .. } | Self::FalseMatches | Self::ShiftOpening | Self::TagCollision => Class::Abort,
+            Self::Correlation(error) => error.class(),
             Self::Channel(error) => error.class(),
         }
     }

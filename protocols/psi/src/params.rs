@@ -40,11 +40,17 @@ impl MatchParams {
     }
 }
 
-/// Bytes of a tag: 40 + log2(n_o·n_p) bits, rounded up to whole bytes; a false match anywhere has probability ≤ 2^-40.
+/// Bits of a tag: 40 + log2(n_o·n_p); a false match anywhere has probability ≤ 2^-40.
+#[must_use]
+pub(crate) fn tag_bits(own: usize, peer: usize) -> u32 {
+    let pairs = (own.max(1) as u128) * (peer.max(1) as u128);
+    40 + pairs.next_power_of_two().trailing_zeros()
+}
+
+/// Bytes of a tag: its bits rounded up to whole bytes.
 #[must_use]
 pub(crate) fn tag_bytes(own: usize, peer: usize) -> usize {
-    let pairs = (own.max(1) as u128) * (peer.max(1) as u128);
-    (40 + pairs.next_power_of_two().trailing_zeros()).div_ceil(8) as usize
+    tag_bits(own, peer).div_ceil(8) as usize
 }
 
 #[cfg(test)]

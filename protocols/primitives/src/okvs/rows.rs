@@ -14,20 +14,23 @@ const BATCH: usize = 256;
 pub struct Rows {
     params: OkvsParams,
     order: Buffer<u32>,
+    pairs: Buffer<[u128; 2]>,
     starts: Vec<usize>,
     slots: Buffer<[u16; 3]>,
     factors: Buffer<u64>,
 }
 
 impl Rows {
-    /// Places keys under a seed. Keys are pseudo-random 128-bit names; the same key always has the same row.
+    /// Places keys, each with a value, under a seed. Keys are pseudo-random 128-bit names; a key's row does not depend on its
+    /// value.
     #[must_use]
-    pub fn place(params: &OkvsParams, seed: &Seed, keys: &[u128]) -> Self {
+    pub fn place(params: &OkvsParams, seed: &Seed, pairs: &[[u128; 2]]) -> Self {
         let mut prg = Prg::from_seed(seed);
         let slot_hash = KeyedHash::new(prg.next_u128());
-        let mut hash_buffer = Buffer::<u128>::zeroed(keys.len());
+        let mut hash_buffer = Buffer::<u128>::zeroed(pairs.len());
         let hashes = &mut *hash_buffer;
-        keys.par_chunks(BATCH).zip(hashes.par_chunks_mut(BATCH)).with_min_len(16).for_each(|(keys, out)| slot_hash.hash_each(keys, out));
+        let batches = pairs.par_chunks(BATCH).zip(hashes.par_chunks_mut(BATCH)).with_min_len(16);
+        batches.for_each(|(pairs, out)| slot_hash.hash_each(&keys_of(pairs)[..pairs.len()], out));
         let bin = |hash: u128| scale((hash >> 96) as u32, params.bins as u32) as usize;
         // Counting sort by bin.
         let mut starts = vec![0usize; params.bins + 1];
@@ -40,30 +43,32 @@ impl Rows {
             starts[i] += starts[i - 1];
         }
         let mut next = starts.clone();
-        let (mut order_buffer, mut slot_buffer) = (Buffer::<u32>::zeroed(keys.len()), Buffer::<[u16; 3]>::zeroed(keys.len()));
-        let mut sorted_buffer = Buffer::<u128>::zeroed(keys.len());
-        let (order, slots, sorted) = (&mut *order_buffer, &mut *slot_buffer, &mut *sorted_buffer);
-        for (index, (hash, key)) in (0u32..).zip(hashes.iter().zip(keys)) {
+        let (mut order_buffer, mut slot_buffer) = (Buffer::<u32>::zeroed(pairs.len()), Buffer::<[u16; 3]>::zeroed(pairs.len()));
+        let mut pair_buffer = Buffer::<[u128; 2]>::zeroed(pairs.len());
+        let (order, slots, sorted) = (&mut *order_buffer, &mut *slot_buffer, &mut *pair_buffer);
+        for (index, (hash, pair)) in (0u32..).zip(hashes.iter().zip(pairs)) {
             let place = &mut next[bin(*hash)];
             order[*place] = index;
             slots[*place] = distinct_slots(*hash, params.sparse as u32);
-            sorted[*place] = *key;
+            sorted[*place] = *pair;
             *place += 1;
         }
+        drop(hash_buffer);
         // Dense factors: 64 bits each, two from a hash.
-        let mut factors = Buffer::<u64>::zeroed(keys.len() * params.dense);
+        let mut factors = Buffer::<u64>::zeroed(pairs.len() * params.dense);
         let hashers: Vec<KeyedHash> = (0..params.dense.div_ceil(2)).map(|_| KeyedHash::new(prg.next_u128())).collect();
-        sorted.par_chunks(BATCH).zip(factors.par_chunks_mut(BATCH * params.dense)).with_min_len(16).for_each(|(keys, factors)| {
-            let mut out = [0u128; BATCH];
+        let batches = sorted.par_chunks(BATCH).zip(factors.par_chunks_mut(BATCH * params.dense)).with_min_len(16);
+        batches.for_each(|(pairs, factors)| {
+            let (keys, mut out) = (keys_of(pairs), [0u128; BATCH]);
             for (pair, hasher) in hashers.iter().enumerate() {
-                hasher.hash_each(keys, &mut out);
+                hasher.hash_each(&keys[..pairs.len()], &mut out);
                 for (row, hash) in factors.chunks_exact_mut(params.dense).zip(out) {
                     let halves = [hash as u64, (hash >> 64) as u64];
                     row[2 * pair..].iter_mut().zip(halves).for_each(|(factor, half)| *factor = half);
                 }
             }
         });
-        Self { params: *params, order: order_buffer, starts, slots: slot_buffer, factors }
+        Self { params: *params, order: order_buffer, pairs: pair_buffer, starts, slots: slot_buffer, factors }
     }
 
     /// The index of the key at each place, in the order of [`Rows::decode`].
@@ -72,25 +77,31 @@ impl Rows {
         &self.order
     }
 
+    /// Key and value at each place, in the order of [`Rows::decode`].
+    #[must_use]
+    pub fn pairs(&self) -> &[[u128; 2]] {
+        &self.pairs
+    }
+
     /// The bins: rows of each, and its part of a vector.
     fn bins(&self) -> impl IndexedParallelIterator<Item = Bin<'_>> {
         self.starts.par_windows(2).map(|window| {
             let range = window[0]..window[1];
             let factors = &self.factors[window[0] * self.params.dense..window[1] * self.params.dense];
-            Bin { order: &self.order[range.clone()], slots: &self.slots[range], factors, dense: self.params.dense }
+            Bin { pairs: &self.pairs[range.clone()], slots: &self.slots[range], factors, dense: self.params.dense }
         })
     }
 
-    /// A store that maps each key to the value with its index; `None` when the seed is unlucky, two keys are equal or there
-    /// are more keys than the sizes were made for.
+    /// A store that maps each key to its value; `None` when the seed is unlucky, two keys are equal or there are more keys
+    /// than the sizes were made for.
     #[must_use]
-    pub fn encode(&self, values: &[u128]) -> Option<Buffer<u128>> {
-        if values.len() != self.order.len() {
+    pub fn encode(&self) -> Option<Buffer<u128>> {
+        if self.order.len() > self.params.items {
             return None;
         }
         let mut store = Buffer::<u128>::zeroed(self.params.len());
         let parts = store.par_chunks_mut(self.params.bin_len());
-        self.bins().zip(parts).try_for_each(|(bin, part)| encode_bin(&self.params, &bin, values, part))?;
+        self.bins().zip(parts).try_for_each(|(bin, part)| encode_bin(&self.params, &bin, part))?;
         Some(store)
     }
 
@@ -121,7 +132,7 @@ impl Rows {
 
 /// The rows of one bin.
 pub(super) struct Bin<'a> {
-    order: &'a [u32],
+    pairs: &'a [[u128; 2]],
     /// Three distinct sparse columns of each row.
     pub slots: &'a [[u16; 3]],
     factors: &'a [u64],
@@ -136,13 +147,12 @@ impl Bin<'_> {
 }
 
 /// Solves one bin into its part of the store, which is all zeros.
-fn encode_bin(params: &OkvsParams, bin: &Bin<'_>, values: &[u128], part: &mut [u128]) -> Option<()> {
+fn encode_bin(params: &OkvsParams, bin: &Bin<'_>, part: &mut [u128]) -> Option<()> {
     if bin.slots.len() > params.capacity {
         return None;
     }
     let peeled = peel::peel(bin.slots, params.sparse);
-    let value = |row: usize| values.get(*bin.order.get(row)? as usize).copied();
-    let mut wanted = (0..bin.slots.len()).map(value).collect::<Option<Vec<u128>>>()?;
+    let mut wanted: Vec<u128> = bin.pairs.iter().map(|[_, value]| *value).collect();
     let (sparse, dense) = part.split_at_mut(params.sparse);
     if !peeled.core.is_empty() {
         core::solve(bin, &peeled.core, &wanted, sparse, dense)?;
@@ -155,6 +165,13 @@ fn encode_bin(params: &OkvsParams, bin: &Bin<'_>, values: &[u128], part: &mut [u
         sparse[column] ^= wanted[row] ^ others;
     }
     Some(())
+}
+
+/// The keys of at most a batch of pairs.
+fn keys_of(pairs: &[[u128; 2]]) -> [u128; BATCH] {
+    let mut keys = [0; BATCH];
+    keys.iter_mut().zip(pairs).for_each(|(slot, [key, _])| *slot = *key);
+    keys
 }
 
 /// ⌊x·bound / 2^32⌋.

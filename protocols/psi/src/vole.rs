@@ -1,0 +1,409 @@
+//! **Purpose** matching by an oblivious pseudo-random function from VOLE and a key-value store: a million ids in about a second.
+//!
+//! **Functionality** First puts in a set X, Second a set Y. Each side gets the positions of its own rows of X ∩ Y, both in one
+//! common order (ascending tags, pseudo-random), and the peer's size. The smaller side *receives* the tags (First where
+//! sizes are equal) and proves its matches. If |X ∩ Y| < `min_overlap`, the run ends (see Security).
+//!
+//! **Security** [`Security::Malicious`]: a failed check is a terminal abort. A malicious sender or receiver learns which of its ids
+//! are common, sizes, and at most bits of its own guesses about noise or Δ, each wrong guess being an abort. It can bring
+//! invented ids, up to its size as sender; as receiver up to the bound n′ at which an over-full store stays possible, about
+//! 1.6·len(store)/1.35 for 2^64 hash calls (docs/protocols/psi.md). A receiver may leave out matches, or stop before it proves them; it
+//! cannot claim one that it does not have. [`Security::SemiHonest`] leaves the checks out and shortens tags to 40 + ⌈log₂ nm⌉ bits:
+//! false matches ≤ 2^-40 a run. Both rest on dual LPN unless the form says [`VoleMode::Conservative`].
+//! `min_overlap`: before anything else, common ids of a public sample are counted ([`ecdh`](crate::ecdh)): both learn that
+//! estimate, exact for small sets, and a clear miss ends the run. After the tags the exact number decides; then the
+//! receiver already knows its matches, the sender only their number.
+//!
+//! **Cost** with n_s and n_r ids of sender and receiver, m = store length (1.35·n_r), tags of L bits: VOLE of m rows, 16·m + 16 (32
+//! malicious) bytes of store, n_s·(L − ⌊log₂ n_s⌋ + 1 to 2)/8 of tags, n_s/8 + 40 of matches; malicious 80 more. At 2^20 each about 29
+//! bytes an item semi-honest, 36 malicious. [`declare_match`] is exact.
+//!
+//! **Messages** parameters' digest, role, size · if there is a minimum: the sample's counting · malicious: sender: commitment to its
+//! shift · VOLE · receiver: seed of the store, its shift; masked store · sender: its shift; tags, ascending · receiver: how many
+//! matched; which, by rank, with a proof.
+//!
+//! **Source** ePrint 2022/320 (RR22), Fig. 4 and 5; [`okvs`](colift_primitives::okvs), [`vole`](colift_correlation::vole). C = A'·Δ + B there is a = b +
+//! c·Δ here. Deviations: tags sorted and coded ([`tags`]); matches proved at once by a hash of the outputs' second halves.
+//!
+//! **Example**
+//! ```
+//! use colift_correlation::Role;
+//! use colift_psi::{MatchParams, VoleForm, vole::match_ids};
+//! let params = MatchParams { session: [7; 32], own_max: 10, peer_max: 10, min_overlap: 0 };
+//! let form = VoleForm::default();
+//! let (mut a, mut b) = colift_channel::memory::pair();
+//! let peer = std::thread::spawn(move || match_ids(&mut b, Role::Second, &["w", "x", "y"], form, params, &|_, _| ()));
+//! let ours = match_ids(&mut a, Role::First, &["x", "z"], form, params, &|_, _| ())?;
+//! assert_eq!((ours.own_rows, peer.join().unwrap()?.own_rows), (vec![0], vec![1]));
+//! # Ok::<(), colift_psi::PsiError>(())
+//! ```
+
+mod estimate;
+mod names;
+mod oprf;
+mod sort;
+mod tags;
+
+use crate::ecdh::{self, Matched};
+use crate::{MatchParams, Progress, PsiError};
+use colift_channel::{Channel, Kind, Meter};
+use colift_correlation::vole::{self, VoleMode, VoleParams, VoleReceived, VoleSent};
+use colift_correlation::{Role, Security};
+use colift_primitives::PrimitivesError;
+use colift_primitives::bits::Bits;
+use colift_primitives::buffer::Buffer;
+use colift_primitives::gf128;
+use colift_primitives::hash::PartHash;
+use colift_primitives::okvs::{OkvsParams, Rows};
+use colift_primitives::rng::{Seed, os_bytes};
+use estimate::Sample;
+use oprf::{OutputHash, Outputs};
+use subtle::ConstantTimeEq;
+use tags::TagCode;
+
+const COMMITMENT: Kind = Kind { code: 0x0210, name: "matching: commitment to a shift" };
+const SEED: Kind = Kind { code: 0x0211, name: "matching: seed of the store" };
+const STORE: Kind = Kind { code: 0x0212, name: "matching: masked store" };
+const SHIFT: Kind = Kind { code: 0x0213, name: "matching: opened shift" };
+const TAGS: Kind = Kind { code: 0x0214, name: "matching: tags" };
+const COUNT: Kind = Kind { code: 0x0215, name: "matching: number of matches" };
+const MATCHES: Kind = Kind { code: 0x0216, name: "matching: matches and proof" };
+
+/// Elements of one frame of the store: 1 MiB.
+const FRAME_ELEMENTS: usize = 1 << 16;
+/// Bytes of one frame of tags.
+const FRAME_BYTES: usize = 1 << 20;
+/// Seeds tried for a store; each fails with probability 2^-40.
+const MOST_SEEDS: usize = 8;
+const SHIFT_BYTES: usize = 16 + 32;
+
+/// The form of the protocol that both sides agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VoleForm {
+    /// Which peer is withstood.
+    pub security: Security,
+    /// Where VOLE rows come from.
+    pub mode: VoleMode,
+}
+
+impl Default for VoleForm {
+    fn default() -> Self {
+        Self { security: Security::Malicious, mode: VoleMode::Silent }
+    }
+}
+
+/// Matches our ids with the peer's; both sides learn their matched rows.
+///
+/// # Errors
+/// Config class: our ids are repeated or too many. Peer class: other parameters, too many ids, malformed messages. Abort class:
+/// a failed check, [`PsiError::BelowMinimum`]. The link's errors.
+pub fn match_ids<I: AsRef<[u8]> + Sync>(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    ids: &[I],
+    form: VoleForm,
+    params: MatchParams,
+    progress: Progress<'_>,
+) -> Result<Matched, PsiError> {
+    params.check_own(ids.len())?;
+    // Step 1: names; parameters and sizes.
+    let names = names::of_ids(&params.session, ids);
+    names::check_distinct(&names)?;
+    let peer = ecdh::exchange_sizes(channel, role, ids.len(), &params, digest(&params, role, form))?;
+    // Step 2: the decision on a sample.
+    if params.min_overlap > 0 {
+        let sample = Sample::new([ids.len(), peer], params.min_overlap);
+        estimate::decide(channel, role, ids, &names, &sample, &params, progress)?;
+    }
+    let run = Run { role, form, params, own: ids.len(), peer };
+    let own_rows = match run.receives() {
+        true => run.receive(channel, names, progress)?,
+        false => run.send(channel, names, progress)?,
+    };
+    Ok(Matched { own_rows, peer_count: peer as u64 })
+}
+
+/// A digest of all that both sides must hold alike.
+fn digest(params: &MatchParams, role: Role, form: VoleForm) -> [u8; 32] {
+    let mode = match form.mode {
+        VoleMode::Conservative => 1,
+        VoleMode::Silent => 2,
+    };
+    let hash = PartHash::new("colift matching parameters, VOLE v1").part(&params.digest(role));
+    hash.part(&[form.security.byte(), mode]).finish()
+}
+
+/// One matching after its sizes are known.
+struct Run {
+    role: Role,
+    form: VoleForm,
+    params: MatchParams,
+    own: usize,
+    peer: usize,
+}
+
+impl Run {
+    /// Whether this side receives the tags.
+    fn receives(&self) -> bool {
+        self.own < self.peer || (self.own == self.peer && self.role == Role::First)
+    }
+
+    fn malicious(&self) -> bool {
+        self.form.security == Security::Malicious
+    }
+
+    fn vole(&self, store: &OkvsParams) -> VoleParams {
+        VoleParams { length: store.len(), security: self.form.security, mode: self.form.mode, session: self.params.session }
+    }
+
+    fn output_hash(&self) -> OutputHash {
+        OutputHash::new(self.form.security, &self.params.session, [self.own, self.peer])
+    }
+
+    fn report(&self, progress: Progress<'_>, share: f64) {
+        let total = (self.own + self.peer) as u64;
+        progress((share * total as f64) as u64, total);
+    }
+
+    /// The side with Δ: its rows that the peer proved to have.
+    fn send(&self, channel: &mut (impl Channel + ?Sized), names: Buffer<[u128; 2]>, progress: Progress<'_>) -> Result<Vec<u32>, PsiError> {
+        let store = OkvsParams::for_items(self.peer)?;
+        // Step 3: commit to a shift, so that neither side chooses their sum.
+        let opening = os_bytes::<SHIFT_BYTES>()?;
+        if self.malicious() {
+            channel.send(COMMITMENT, &commitment(&self.params, opening.as_slice()))?;
+        }
+        // Step 4: VOLE.
+        let VoleSent { delta, mut b } = vole::send(channel, self.role, &self.vole(&store))?;
+        self.report(progress, 0.4);
+        // Step 5: the masked store s makes b to b + s·Δ.
+        let head = channel.receive(SEED, self.seed_bytes())?;
+        let (seed, shift) = (Seed::from_bytes(block(&head, 0).to_le_bytes()), block(&head, 1));
+        for b in b.chunks_mut(FRAME_ELEMENTS) {
+            let wire = channel.receive(STORE, 16 * b.len())?;
+            let masked: Vec<u128> = wire.as_chunks().0.iter().map(|bytes| u128::from_le_bytes(*bytes)).collect();
+            gf128::add_scaled(b, &masked, *delta);
+        }
+        // Step 6: tags.
+        let rows = Rows::place(&store, &seed, &names);
+        drop(names);
+        let values = rows.decode(&b);
+        drop(b);
+        let shift = if self.malicious() { shift ^ block(opening.as_slice(), 0) } else { 0 };
+        let outputs = self.output_hash().outputs(&rows, values, shift, Some(*delta));
+        let sorted = sorted(&outputs);
+        let mut ascending = Buffer::<u128>::zeroed(sorted.len());
+        for (slot, joined) in ascending.iter_mut().zip(sorted.iter()) {
+            *slot = outputs.tags.get(place(*joined)).copied().unwrap_or_default();
+        }
+        if !ascending.windows(2).all(|pair| matches!(pair, [one, two] if one < two)) {
+            return Err(PsiError::TagCollision);
+        }
+        if self.malicious() {
+            channel.send(SHIFT, opening.as_slice())?;
+        }
+        for frame in TagCode::new(self.own, outputs.bits).encode(&ascending).chunks(FRAME_BYTES) {
+            channel.send(TAGS, frame)?;
+        }
+        self.report(progress, 0.9);
+        // Step 7: the number, then the matches with their proof.
+        let count = channel.receive(COUNT, 8)?;
+        let count = u64::from_le_bytes(*count.first_chunk().ok_or(PsiError::InvalidMatches)?);
+        if count > self.own.min(self.peer) as u64 {
+            return Err(PsiError::InvalidMatches);
+        }
+        self.check_minimum(count)?;
+        let wire = channel.receive(MATCHES, self.own.div_ceil(8) + 32)?;
+        let (proof, bits) = wire.split_first_chunk::<32>().ok_or(PsiError::InvalidMatches)?;
+        let matched = Bits::from_bytes(bits, self.own).ok_or(PsiError::InvalidMatches)?;
+        let places: Vec<usize> =
+            sorted.iter().zip(matched.iter()).filter(|(_, matched)| *matched).map(|(joined, _)| place(*joined)).collect();
+        if places.len() as u64 != count {
+            return Err(PsiError::InvalidMatches);
+        }
+        if !bool::from(outputs.proof(&self.params.session, places.iter().copied()).ct_eq(proof)) {
+            return Err(PsiError::FalseMatches);
+        }
+        self.report(progress, 1.0);
+        Ok(places.iter().filter_map(|place| rows.order().get(*place).copied()).collect())
+    }
+
+    /// The side with the store: its rows among the peer's tags.
+    fn receive(
+        &self,
+        channel: &mut (impl Channel + ?Sized),
+        names: Buffer<[u128; 2]>,
+        progress: Progress<'_>,
+    ) -> Result<Vec<u32>, PsiError> {
+        let store = OkvsParams::for_items(self.own)?;
+        // Step 3: the peer's commitment.
+        let committed = if self.malicious() { channel.receive(COMMITMENT, 32)? } else { Vec::new() };
+        // Step 4: VOLE; meanwhile the store, whose seed nothing depends on yet.
+        let (received, encoded) = std::thread::scope(|scope| {
+            let encoding = scope.spawn(|| encode(&store, names));
+            let received = vole::receive(channel, self.role, &self.vole(&store));
+            (received, encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let (VoleReceived { a, c }, Encoded { seed, rows, values }) = (received?, encoded?);
+        self.report(progress, 0.4);
+        // Step 5: the store, masked by c.
+        let shift = os_bytes::<16>()?;
+        channel.send(SEED, &[seed.as_bytes().as_slice(), shift.as_slice()].concat()[..self.seed_bytes()])?;
+        for (values, c) in values.chunks(FRAME_ELEMENTS).zip(c.chunks(FRAME_ELEMENTS)) {
+            channel.send(STORE, &values.iter().zip(c).flat_map(|(value, c)| (value ^ c).to_le_bytes()).collect::<Vec<u8>>())?;
+        }
+        drop((values, c));
+        // Step 6: own outputs, the peer's tags.
+        let decoded = rows.decode(&a);
+        drop(a);
+        let mut sum = 0;
+        if self.malicious() {
+            let opening = channel.receive(SHIFT, SHIFT_BYTES)?;
+            if !bool::from(commitment(&self.params, &opening).as_slice().ct_eq(&committed)) {
+                return Err(PsiError::ShiftOpening);
+            }
+            sum = block(&opening, 0) ^ block(shift.as_slice(), 0);
+        }
+        let outputs = self.output_hash().outputs(&rows, decoded, sum, None);
+        let sorted = sorted(&outputs);
+        if !sorted.windows(2).all(|pair| matches!(pair, [one, two] if one >> 32 < two >> 32)) {
+            return Err(PsiError::TagCollision);
+        }
+        let code = TagCode::new(self.peer, outputs.bits);
+        let mut wire = Vec::with_capacity(code.bytes());
+        for start in (0..code.bytes()).step_by(FRAME_BYTES) {
+            wire.extend(channel.receive(TAGS, FRAME_BYTES.min(code.bytes() - start))?);
+        }
+        let theirs = code.decode(&wire)?;
+        self.report(progress, 0.9);
+        // Step 7: the number, then the matches with their proof.
+        let matches = join(&outputs, &sorted, &theirs);
+        channel.send(COUNT, &(matches.len() as u64).to_le_bytes())?;
+        self.check_minimum(matches.len() as u64)?;
+        let mut bits = Bits::zeros(self.peer);
+        matches.iter().for_each(|(rank, _)| bits.set(*rank, true));
+        let proof = outputs.proof(&self.params.session, matches.iter().map(|(_, place)| *place));
+        channel.send(MATCHES, &[proof.as_slice(), &bits.to_bytes()].concat())?;
+        self.report(progress, 1.0);
+        Ok(matches.iter().filter_map(|(_, place)| rows.order().get(*place).copied()).collect())
+    }
+
+    fn seed_bytes(&self) -> usize {
+        if self.malicious() { 32 } else { 16 }
+    }
+
+    fn check_minimum(&self, overlap: u64) -> Result<(), PsiError> {
+        let minimum = self.params.min_overlap;
+        if overlap < minimum { Err(PsiError::BelowMinimum { minimum, overlap }) } else { Ok(()) }
+    }
+}
+
+/// A store with its seed and the receiver's rows.
+struct Encoded {
+    seed: Seed,
+    rows: Rows,
+    values: Buffer<u128>,
+}
+
+/// Encodes key ↦ element; takes another seed where one fails.
+fn encode(store: &OkvsParams, names: Buffer<[u128; 2]>) -> Result<Encoded, PsiError> {
+    for _ in 0..MOST_SEEDS {
+        let seed = Seed::from_os()?;
+        let rows = Rows::place(store, &seed, &names);
+        if let Some(values) = rows.encode() {
+            return Ok(Encoded { seed, rows, values });
+        }
+    }
+    Err(PrimitivesError::StoreFailed.into())
+}
+
+/// The outputs' places by ascending tags.
+fn sorted(outputs: &Outputs) -> Buffer<u128> {
+    sort::sort(outputs.tags.len(), outputs.bits, |place| outputs.tags.get(place).copied().unwrap_or_default())
+}
+
+/// The place in a sorted entry.
+fn place(joined: u128) -> usize {
+    joined as u32 as usize
+}
+
+/// The k-th 16 bytes; 0 where there are none.
+fn block(bytes: &[u8], k: usize) -> u128 {
+    bytes.as_chunks().0.get(k).map_or(0, |bytes| u128::from_le_bytes(*bytes))
+}
+
+fn commitment(params: &MatchParams, opening: &[u8]) -> [u8; 32] {
+    PartHash::new("colift matching shift v1").part(&params.session).part(opening).finish()
+}
+
+/// (rank among the peer's tags, own place) of each common tag; both lists ascend.
+fn join(outputs: &Outputs, sorted: &[u128], theirs: &[u128]) -> Vec<(usize, usize)> {
+    let drop = outputs.bits.saturating_sub(sort::KEPT);
+    let (mut matches, mut own) = (Vec::new(), sorted.iter().peekable());
+    for (rank, tag) in theirs.iter().enumerate() {
+        let upper = tag >> drop;
+        while own.next_if(|joined| *joined >> 32 < upper).is_some() {}
+        if let Some(joined) = own.next_if(|joined| *joined >> 32 == upper)
+            && outputs.tags.get(place(*joined)) == Some(tag)
+        {
+            matches.push((rank, place(*joined)));
+        }
+    }
+    matches
+}
+
+/// The sizes that [`declare_match`] follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Ids of this side.
+    pub own: usize,
+    /// Ids of the peer.
+    pub peer: usize,
+    /// Sampled ids of both, where a minimum is agreed.
+    pub sampled: Option<[usize; 2]>,
+}
+
+/// Notes the messages of a whole [`match_ids`] as `role` sees them.
+pub fn declare_match(meter: &mut Meter, role: Role, form: VoleForm, sizes: Sizes) -> Result<(), PsiError> {
+    let Sizes { own, peer, sampled } = sizes;
+    let params = MatchParams { session: [0; 32], own_max: own as u64, peer_max: peer as u64, min_overlap: 0 };
+    let run = Run { role, form, params, own, peer };
+    let malicious = run.malicious();
+    meter.sent(ecdh::OPENING_BYTES);
+    meter.received(ecdh::OPENING_BYTES);
+    if let Some([own, peer]) = sampled {
+        ecdh::declare_count(meter, own, peer);
+    }
+    let receives = run.receives();
+    // What the sender sends is what the receiver receives.
+    let from_sender = |meter: &mut Meter, length: usize| if receives { meter.received(length) } else { meter.sent(length) };
+    let from_receiver = |meter: &mut Meter, length: usize| if receives { meter.sent(length) } else { meter.received(length) };
+    let (senders, receivers) = if receives { (peer, own) } else { (own, peer) };
+    let store = OkvsParams::for_items(receivers)?;
+    if malicious {
+        from_sender(meter, 32);
+    }
+    let rows = run.vole(&store);
+    if receives {
+        vole::declare_receive(meter, &rows)
+    } else {
+        vole::declare_send(meter, &rows)
+    }
+    from_receiver(meter, run.seed_bytes());
+    for start in (0..store.len()).step_by(FRAME_ELEMENTS) {
+        from_receiver(meter, 16 * FRAME_ELEMENTS.min(store.len() - start));
+    }
+    if malicious {
+        from_sender(meter, SHIFT_BYTES);
+    }
+    let tags = TagCode::new(senders, run.output_hash().bits).bytes();
+    for start in (0..tags).step_by(FRAME_BYTES) {
+        from_sender(meter, FRAME_BYTES.min(tags - start));
+    }
+    from_receiver(meter, 8);
+    from_receiver(meter, 32 + senders.div_ceil(8));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
