@@ -6,7 +6,7 @@
 use crate::error::{Exit, Failure};
 use colift_channel::Channel;
 use colift_correlation::Role;
-use colift_psi::{MatchParams, PsiError, count_common, match_ids};
+use colift_psi::{MatchParams, Protocol, PsiError, count_common, match_ids};
 
 /// The signed job's part of the matching, seen from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn align(
     terms: &AlignTerms,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Aligned, Failure> {
-    let matched = match_ids(channel, role, ids, params(terms), progress).map_err(|error| failure(error, terms))?;
+    let matched = match_ids(channel, role, ids, Protocol::Ecdh, params(terms), progress).map_err(|error| failure(error, terms))?;
     Ok(Aligned { rows: matched.own_rows.into_iter().map(|row| row as usize).collect(), peer_rows: matched.peer_count })
 }
 

@@ -180,7 +180,7 @@ fn a_half_without_columns_is_its_intercept() {
     assert_eq!(bare.logits(&[], 3).unwrap().values, [-2.5; 3]);
 }
 
-/// Model files of earlier versions, as they were written; they must load for ever.
+/// Model files as they were written by each version; they must load for ever.
 #[test]
 fn files_of_version_1_still_load_and_score_as_they_did() {
     for (side, text) in [
@@ -237,4 +237,36 @@ fn models_are_found_listed_shown_and_compared() {
     other.recipe.columns[0].encoding = crate::recipe::Encoding::Hash { buckets: 1 };
     let differences = page::differences(&model(Side::Owner), &other);
     assert_eq!(differences, ["ridge, clip: 0.001, ±5 → 0.01, ±5", "column age: number → hash", "weight of days: -.5000 → +.5000"]);
+}
+
+#[test]
+fn files_of_version_2_still_load_and_score() {
+    let numbers = |name: &str, values: &[f64]| Column { name: name.into(), values: Values::Number(values.to_vec()) };
+    let texts = |name: &str, levels: [&str; 2]| {
+        let levels = levels.map(str::to_owned).to_vec();
+        Column { name: name.into(), values: Values::Text { codes: vec![0, 1], levels } }
+    };
+    let owner = [numbers("age", &[30.0, f64::NAN]), texts("city", ["Ulm", "Nowhere"]), numbers("visits", &[2.0, f64::NAN])];
+    let partner = [
+        numbers("spend", &[12.5, 0.0]),
+        numbers("days", &[-1.0, 40.0]),
+        texts("plan", ["plus", "none"]),
+        numbers("a", &[0.5, 0.5]),
+        numbers("b", &[-0.5, 0.5]),
+    ];
+    let mut names = Vec::new();
+    for (side, text, columns) in [
+        (Side::Owner, include_str!("../../tests/vectors/model/v2/owner.json"), owner.as_slice()),
+        (Side::Partner, include_str!("../../tests/vectors/model/v2/partner.json"), &partner),
+    ] {
+        let model = ModelFile::from_json(text).unwrap();
+        assert_eq!((model.side, model.own_model.is_some()), (side, side == Side::Owner));
+        assert_eq!(model.to_json().unwrap(), text, "written as it was");
+        let scored = model.logits(columns, 2).unwrap();
+        assert!(scored.values.iter().all(|z| z.is_finite()) && scored.values[0] != scored.values[1]);
+        let unseen: Vec<(&str, u64)> = scored.unfamiliar.iter().map(|found| (found.column.as_str(), found.unseen)).collect();
+        assert_eq!(unseen, if side == Side::Owner { vec![("age", 0), ("city", 1)] } else { vec![("plan", 1)] });
+        names.push(model.model_id);
+    }
+    assert_eq!(names[0], names[1]);
 }
