@@ -10,7 +10,7 @@
 //! 1.6·len(store)/1.35 for 2^64 hash calls (docs/protocols/psi.md). A receiver may leave out matches, or stop before it proves them; it
 //! cannot claim one that it does not have. [`Security::SemiHonest`] leaves the checks out and shortens tags to 40 + ⌈log₂ nm⌉ bits:
 //! false matches ≤ 2^-40 a run. Both rest on dual LPN unless the form says [`VoleMode::Conservative`].
-//! `min_overlap`: before anything else, common ids of a public sample are counted ([`ecdh`](crate::ecdh)): both learn that
+//! `min_overlap`: before anything else, common ids of a public sample are counted ([`crate::ecdh`]): both learn that
 //! estimate, exact for small sets, and a clear miss ends the run. After the tags the exact number decides; then the
 //! receiver already knows its matches, the sender only their number.
 //!
@@ -22,8 +22,8 @@
 //! shift · VOLE · receiver: seed of the store, its shift; masked store · sender: its shift; tags, ascending · receiver: how many
 //! matched; which, by rank, with a proof.
 //!
-//! **Source** ePrint 2022/320 (RR22), Fig. 4 and 5; [`okvs`](colift_primitives::okvs), [`vole`](colift_correlation::vole). C = A'·Δ + B there is a = b +
-//! c·Δ here. Deviations: tags sorted and coded ([`tags`]); matches proved at once by a hash of the outputs' second halves.
+//! **Source** ePrint 2022/320 (RR22), Fig. 4 and 5; [`okvs`](colift_primitives::okvs), [`colift_correlation::vole`]. C = A'·Δ + B there is a = b +
+//! c·Δ here. Deviations: tags sorted and coded (`tags`); matches proved at once by a hash of the outputs' second halves.
 //!
 //! **Example**
 //! ```
