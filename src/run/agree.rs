@@ -1,6 +1,7 @@
 //! Public agreement over the link: the job's shared part, the column counts, the end of the run.
 
 use crate::contract::{Job, MAX_CANONICAL_BYTES, SharedJob};
+use crate::data::Side;
 use crate::error::{Exit, Failure};
 use colift_channel::{Channel, Kind};
 
@@ -50,10 +51,21 @@ pub fn columns(channel: &mut dyn Channel, own: usize) -> Result<usize, Failure> 
 
 /// Both sides have all they need: neither keeps results the other did not finish.
 ///
+/// The owner says so when it is done and waits; the partner answers. A partner that stops while the owner still works has thus
+/// not answered yet, and the owner ends as the partner does.
+///
 /// # Errors
 /// Link failures.
-pub fn finished(channel: &mut dyn Channel) -> Result<(), Failure> {
-    channel.send(FINISHED, &[])?;
-    channel.receive(FINISHED, 0)?;
+pub fn finished(channel: &mut dyn Channel, side: Side) -> Result<(), Failure> {
+    match side {
+        Side::Owner => {
+            channel.send(FINISHED, &[])?;
+            channel.receive(FINISHED, 0)?;
+        }
+        Side::Partner => {
+            channel.receive(FINISHED, 0)?;
+            channel.send(FINISHED, &[])?;
+        }
+    }
     Ok(())
 }

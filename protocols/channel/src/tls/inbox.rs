@@ -201,6 +201,7 @@ impl Inbox {
     /// Takes the next message, which must be of this kind and within `cap`: both are judged by the header, before the payload.
     pub(super) fn take(&self, kind: Kind, cap: usize, patience: &Patience<'_>) -> Result<Vec<u8>, ChannelError> {
         let started = Instant::now();
+        let mut late = false;
         let mut state = self.lock();
         loop {
             // An interruption goes before what was sent earlier: there is nothing to continue for. After any other stop the
@@ -216,7 +217,19 @@ impl Inbox {
                     return Err(ChannelError::Oversized { kind: kind.name, claimed: front.length, cap });
                 }
             }
-            patience.check(state.heard.max(started), kind.name)?;
+            match patience.check(state.heard.max(started), kind.name) {
+                Ok(()) => late = false,
+                // A process that was suspended finds its deadline passed before its reader could say what had arrived.
+                Err(ChannelError::Timeout { .. }) if !late && state.end.is_none() => {
+                    late = true;
+                    state = self.arrived.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+                Err(timeout @ ChannelError::Timeout { .. }) => {
+                    return Err(state.end.as_ref().map_or(timeout, |end| end.to_error(kind.name)));
+                }
+                Err(error) => return Err(error),
+            }
             if state.entries.front().is_some_and(|front| front.payload.len() == front.length)
                 && let Some(entry) = state.entries.pop_front()
             {
@@ -229,5 +242,29 @@ impl Inbox {
             }
             state = self.arrived.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_passed_deadline_gives_way_to_the_reason_that_is_about_to_be_read() {
+        const HELLO: Kind = Kind { code: 0x0901, name: "hello" };
+        let stop = StopFlag::new();
+        let patience =
+            Patience { stop: &stop, idle: Duration::ZERO, total: Duration::MAX, total_at: Instant::now() + Duration::from_secs(60) };
+        let inbox = Inbox::new(1 << 20);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                inbox.finish(End::Stopped(10));
+            });
+            assert_eq!(inbox.take(HELLO, 1, &patience), Err(ChannelError::PeerStopped { code: 10, waiting_for: "hello" }));
+        });
+        // Nothing comes: the deadline it is.
+        assert!(matches!(Inbox::new(1 << 20).take(HELLO, 1, &patience), Err(ChannelError::Timeout { .. })));
     }
 }
