@@ -82,6 +82,11 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
     }
 }
 
+/// Prints a line of data; a closed pipe is nobody's fault.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 /// `demo` and `rehearse` start both programs, so one of them has the commands.
 fn owners_only(side: Side, command: &str) -> Result<(), Failure> {
     match side {

@@ -2,7 +2,7 @@
 //!
 //! The file holds this side's weights only; the joint score of a user is the sum of both halves' logits.
 
-use crate::data::wording::shown;
+use crate::data::wording::{is_hex, shown};
 use crate::data::{Column, Side};
 use crate::error::{Exit, Failure};
 use crate::recipe::{Recipe, Unfamiliar};
@@ -209,11 +209,11 @@ impl ModelFile {
         for (field, value) in
             [("job_digest", &self.job_digest), ("own_fingerprint", &self.own_fingerprint), ("peer_fingerprint", &self.peer_fingerprint)]
         {
-            if value.len() != 64 || !is_hex(value) {
+            if !is_hex(value, 64) {
                 return Err(format!("`{field}` does not have 64 lower-case hex digits"));
             }
         }
-        if !(self.model_id.is_empty() || self.model_id.len() == 32 && is_hex(&self.model_id)) {
+        if !(self.model_id.is_empty() || is_hex(&self.model_id, 32)) {
             return wrong("`model_id` does not have 32 lower-case hex digits");
         }
         if !(self.l2.is_finite() && self.l2 >= 0.0 && self.clip.is_finite() && self.recipe.clip == self.clip) {
@@ -259,22 +259,9 @@ const BLOCK_ROWS: usize = 1 << 16;
 
 fn logits(recipe: &Recipe, weights: &Ordered<f64>, offset: f64, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
     let weights: Vec<f64> = weights.0.iter().map(|(_, weight)| *weight).collect();
-    let mut all = Logits { values: Vec::with_capacity(rows.len()), unfamiliar: Vec::new() };
-    // One empty block where there is no row: the columns are checked all the same.
-    for block in rows.chunks(BLOCK_ROWS).chain(rows.is_empty().then_some(rows)) {
-        let applied = recipe.apply_rows(columns, block)?;
-        all.values.extend(times(applied.features.view(), &weights, offset));
-        for found in applied.unfamiliar {
-            match all.unfamiliar.iter_mut().find(|known| known.column == found.column) {
-                Some(known) => {
-                    known.unseen += found.unseen;
-                    known.missing += found.missing;
-                }
-                None => all.unfamiliar.push(found),
-            }
-        }
-    }
-    Ok(all)
+    let mut values = Vec::with_capacity(rows.len());
+    let unfamiliar = recipe.apply_blocks(columns, rows, BLOCK_ROWS, |block| values.extend(times(block.view(), &weights, offset)))?;
+    Ok(Logits { values, unfamiliar })
 }
 
 /// The recipe is sound and the coefficients are those of its kept features.
@@ -285,10 +272,6 @@ fn fits(recipe: &Recipe, coefficients: &Ordered<f64>) -> Result<(), String> {
     } else {
         Err("the coefficients are not those of the recipe's kept features".into())
     }
-}
-
-fn is_hex(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn too_large() -> Failure {

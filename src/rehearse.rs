@@ -5,6 +5,7 @@ mod programs;
 mod twin;
 
 use crate::cli::flags::{DemoFlags, RehearseFlags};
+use crate::cli::say;
 use crate::contract::{Disclosure, Fingerprint, Job, LogisticTerms, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
 use crate::demo::make_vip_purchase;
@@ -15,7 +16,6 @@ use colift_channel::StopFlag;
 use jiff::Timestamp;
 use programs::Sides;
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Makes data on the spot and runs the main job on them; the last line names the report.
@@ -70,10 +70,6 @@ pub fn rehearse(flags: &RehearseFlags, stop: &StopFlag) -> Result<(), Failure> {
         say(&shown)
     }
     Ok(())
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Runs the job and writes the report into `folder`; returns it as JSON and as text.

@@ -124,7 +124,7 @@ pub fn over(
     let Some(logistic) = shared.logistic() else {
         let counted = overlap(channel, role, &table.ids, &terms, &matching)?;
         ledger.note(Disclosure::OverlapToBoth, 1, 1)?;
-        agree::finished(channel)?;
+        agree::finished(channel, job.side())?;
         clock.end(channel.counters());
         return Ok(Outcome::Overlap(OverlapOutcome {
             matched: counted.common,
@@ -153,7 +153,7 @@ pub fn over(
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, logistic, joint, &mut ledger)?)),
         Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
     };
-    agree::finished(channel)?;
+    agree::finished(channel, job.side())?;
     progress.stage("evaluation", 1, 1);
     clock.end(channel.counters());
     let opened = opened(&ledger, job.side(), "test users");
@@ -209,13 +209,9 @@ fn train_jointly(
             .hint("match more users, or add columns"));
     }
     let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
-    for name in recipe.dropped() {
-        let why = recipe
-            .columns
-            .iter()
-            .find(|column| column.name == name && !column.features.is_empty())
-            .map_or("gives no feature", |_| "is constant");
-        notes.push(format!("column {name} {why} on the matched training rows and was dropped"));
+    for column in recipe.columns.iter().filter(|column| !column.is_kept()) {
+        let why = if column.features.is_empty() { "gives no feature" } else { "is constant" };
+        notes.push(format!("column {} {why} on the matched training rows and was dropped", column.name));
     }
     if partner_columns < FEWEST_PARTNER_COLUMNS && prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
         notes

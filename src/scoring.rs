@@ -138,14 +138,14 @@ pub fn over(
             if let Some(own) = &model.own_model {
                 let alone = own.logits_of(&table.columns, &others)?;
                 others.iter().zip(&alone.values).for_each(|(row, z)| scored.scores[*row] = sigmoid(*z));
-                add(&mut unfamiliar, alone.unfamiliar);
+                Unfamiliar::add(&mut unfamiliar, alone.unfamiliar);
             }
             let parts = scores::receive(channel, &mut ledger, matched)?;
             aligned.rows.iter().zip(mine.values.iter().zip(&parts)).for_each(|(row, (a, b))| scored.scores[*row] = sigmoid(a + b));
             Some(scored)
         }
     };
-    agree::finished(channel)?;
+    agree::finished(channel, job.side())?;
     progress.stage("scoring", 1, 1);
     clock.end(channel.counters());
 
@@ -174,18 +174,6 @@ fn counts(prepared: &Prepared, matched: u64, peer_users: u64) -> ScoreReport {
         scored: (prepared.job.side() == Side::Owner).then(|| ScoredUsers { joint: matched, own: users - matched }),
         not_scored: NotScored { id_empty: of(IdProblem::Empty), id_not_of_kind: of(IdProblem::NotOfKind) },
         ..ScoreReport::default()
-    }
-}
-
-fn add(all: &mut Vec<Unfamiliar>, more: Vec<Unfamiliar>) {
-    for found in more {
-        match all.iter_mut().find(|known| known.column == found.column) {
-            Some(known) => {
-                known.unseen += found.unseen;
-                known.missing += found.missing;
-            }
-            None => all.push(found),
-        }
     }
 }
 

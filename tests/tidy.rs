@@ -44,7 +44,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("progress", &["data", "error"]),
     ("resources", &["data", "error", "report"]),
     ("results", &["data", "error"]),
-    ("run", &["align", "contract", "data", "error", "evaluation", "progress", "recipe", "report", "resources", "training"]),
+    ("run", &["align", "contract", "data", "error", "evaluation", "model", "progress", "recipe", "report", "resources", "training"]),
     ("scoring", &["align", "contract", "data", "error", "model", "progress", "recipe", "report", "resources", "run", "training"]),
     ("demo", &["contract", "data", "error", "evaluation", "results"]),
     ("rehearse", &["*"]),

@@ -1,11 +1,11 @@
 //! `data check`: a look at this side's files before any job; prints a page and writes a lock.
 
 use crate::cli::flags::{DataCheckFlags, DataCommand, DataFlags};
+use crate::cli::say;
 use crate::data::wording::{byte_size, shown, suggestion};
 use crate::data::{IdKind, STANDARD_INPUT, Side, TableSpec, check};
 use crate::error::{Exit, Failure};
 use crate::results::write_private;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Runs a command on this side's data.
@@ -59,8 +59,7 @@ fn check_data(side: Side, flags: &DataCheckFlags) -> Result<(), Failure> {
             None => "\nlock     none written".to_owned(),
         });
     }
-    // A closed pipe is nobody's fault.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    say(&text);
     page.failure().map_or(Ok(()), Err)
 }
 

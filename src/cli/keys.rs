@@ -1,17 +1,13 @@
 //! `init`, `pair`, `peers`: keys and whom this side trusts.
 
 use crate::cli::flags::{PairFlags, PeersFlags};
+use crate::cli::say;
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::session::{Home, Identity, LinkSpec, PairingView, Pins, pair as meet};
 use colift_channel::StopFlag;
 use colift_channel::tls::{Fingerprint, Limits};
-use std::io::{BufRead, IsTerminal, Write};
-
-/// Prints a line of data; a closed pipe is nobody's fault.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
+use std::io::{BufRead, IsTerminal};
 
 /// Makes the identity key.
 pub fn init() -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use crate::cli::flags::RunFlags;
 use crate::contract::{Job, Link};
-use crate::data::Side;
+use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
 use crate::report::Cost;
@@ -25,8 +25,7 @@ pub struct Meeting<'a> {
     pins: Pins,
     peer: Fingerprint,
     folder: ResultFolder,
-    /// What a person sees.
-    pub progress: Terminal,
+    progress: Terminal,
     clock: StageClock,
 }
 
@@ -75,6 +74,17 @@ impl<'a> Meeting<'a> {
         self.progress.stage("reading", 1, 1);
         self.clock.end(Counters::default());
         Ok(done)
+    }
+
+    /// Shows what was detected in the own files and what a person should look at, before the peer is met.
+    pub fn show(&self, table: &Table, warnings: impl IntoIterator<Item = String>) {
+        for file in &table.files {
+            self.progress.note(&file.to_string());
+        }
+        for warning in warnings {
+            self.progress.note(&format!("warning: {warning}"));
+        }
+        tracing::info!(rows = table.rows(), columns = table.columns.len(), "own file read");
     }
 
     /// Meets the pinned peer and runs `over` on the link; a failure is told to the peer by its exit code.

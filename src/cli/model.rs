@@ -1,10 +1,10 @@
 //! `model list | show | diff`: this side's stored halves of models.
 
 use crate::cli::flags::{ModelCommand, ModelFlags};
+use crate::cli::say;
 use crate::data::wording::shown;
 use crate::error::{Exit, Failure};
 use crate::model::{ModelFile, page};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Looks at model files; changes nothing.
@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 /// Exit 13: a file that is no model file; exit 16: one of another version; exit 2: a folder that cannot be read.
 pub fn run(flags: &ModelFlags) -> Result<(), Failure> {
     match &flags.command {
-        ModelCommand::List { folder, json } => list(folder, *json),
+        ModelCommand::List { folder, json } => list(folder, *json)?,
         ModelCommand::Show { model, json } => {
             let model = load(model)?;
-            say(if *json { model.to_json()? } else { page::show(&model) }.trim_end())
+            say(if *json { model.to_json()? } else { page::show(&model) }.trim_end());
         }
         ModelCommand::Diff { old, new } => {
             let differences = page::differences(&load(old)?, &load(new)?);
-            say(&if differences.is_empty() { "the two files hold the same model".into() } else { differences.join("\n") })
+            say(&if differences.is_empty() { "the two files hold the same model".into() } else { differences.join("\n") });
         }
     }
+    Ok(())
 }
 
 /// A model file, or the one in a results folder.
@@ -51,16 +52,11 @@ fn list(folder: &Path, json: bool) -> Result<(), Failure> {
                 "features": model.coefficients.0.len(), "train_rows": model.train_rows, "figures": model.figures,
             })
         };
-        return say(&serde_json::Value::from(models.iter().map(entry).collect::<Vec<_>>()).to_string());
+        say(&serde_json::Value::from(models.iter().map(entry).collect::<Vec<_>>()).to_string());
+    } else if models.is_empty() {
+        say(&format!("no model file under {}", shown(&folder.display().to_string())));
+    } else {
+        say(page::list(&models).trim_end());
     }
-    if models.is_empty() {
-        return say(&format!("no model file under {}", shown(&folder.display().to_string())));
-    }
-    say(page::list(&models).trim_end())
-}
-
-/// Prints data; a closed pipe is nobody's fault.
-fn say(text: &str) -> Result<(), Failure> {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(())
 }

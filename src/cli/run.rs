@@ -5,17 +5,11 @@ use crate::cli::meeting::Meeting;
 use crate::contract::{Job, LogisticTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
-use crate::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
-use crate::progress::Progress;
+use crate::model::{ModelFile, ModelSchema, ModelTask};
 use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
 use crate::results::ResultFolder;
-use crate::run::{
-    Outcome, OverlapOutcome, Prepared, over,
-    owner::{OwnFit, OwnerOutcome},
-    partner::PartnerOutcome,
-    prepare, recipe_table,
-};
+use crate::run::{Outcome, OverlapOutcome, Prepared, over, owner::OwnerOutcome, partner::PartnerOutcome, prepare, recipe_table};
 use crate::training::secure::Trained;
 use colift_channel::StopFlag;
 use colift_channel::tls::Fingerprint;
@@ -34,13 +28,7 @@ pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure>
     }
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
-    for file in &prepared.table.files {
-        meeting.progress.note(&file.to_string());
-    }
-    for warning in &prepared.table.warnings {
-        meeting.progress.note(&format!("warning: {warning}"));
-    }
-    tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");
+    meeting.show(&prepared.table, prepared.table.warnings.iter().map(ToString::to_string));
     let (outcome, met) = meeting
         .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
     let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };
@@ -65,9 +53,7 @@ impl Written<'_> {
     /// Writes the owner's files; returns the report as JSON and as text.
     fn owner(self, folder: &ResultFolder, outcome: OwnerOutcome) -> Result<(String, String), Failure> {
         let OwnerOutcome { mut report, mut details, trained, recipe, model_id, own_model, scores } = outcome;
-        let own_weights = own_model.recipe.names().into_iter().zip(own_model.coefficients).collect();
-        let OwnFit { train_rows, recipe: own_recipe, intercept, .. } = own_model;
-        let own_model = Some(OwnModel { train_rows, recipe: own_recipe, intercept, coefficients: own_weights });
+        let own_model = Some(own_model);
         let figures = report.test.and_then(|test| match serde_json::to_value(test) {
             Ok(serde_json::Value::Object(figures)) => Some(figures),
             _ => None,

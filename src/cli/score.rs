@@ -6,7 +6,6 @@ use crate::cli::{ended, write_report};
 use crate::contract::{Job, ScoreFormat};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use crate::progress::Progress;
 use crate::report::Details;
 use crate::scoring::write::{Columns, not_scored};
 use crate::scoring::{Outcome, Prepared, first_look, over, prepare};
@@ -27,13 +26,7 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
     }
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
-    for file in &prepared.table.files {
-        meeting.progress.note(&file.to_string());
-    }
-    for warning in first_look(&prepared) {
-        meeting.progress.note(&format!("warning: {warning}"));
-    }
-    tracing::info!(rows = prepared.table.rows(), columns = prepared.table.columns.len(), "own file read");
+    meeting.show(&prepared.table, first_look(&prepared));
     let (outcome, met) = meeting
         .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
     let (line, text) = write(&met, &prepared, outcome)?;

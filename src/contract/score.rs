@@ -1,7 +1,7 @@
 //! The terms of a scoring: which stored model, what the owner gets.
 
 use super::fields::{Fields, OUT_OF_RANGE, usage};
-use crate::data::wording::{shown, suggestion};
+use crate::data::wording::{is_hex, shown, suggestion};
 use crate::error::Failure;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -87,7 +87,7 @@ impl ScoreTerms {
 
     /// Checks the values, and that a share or threshold is there exactly when its column is listed.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.model.len() != 32 || !self.model.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if !is_hex(&self.model, 32) {
             return Err(usage(OUT_OF_RANGE, format!("model is {}, it has 32 lower-case hex digits", shown(&self.model)))
                 .at("[shared] model")
                 .hint("copy `model_id` from either side's model.json"));

@@ -233,7 +233,10 @@ impl Reading<'_> {
             self.header.iter().map(|name| header.iter().position(|other| other == name).unwrap_or(usize::MAX)).collect();
         if let Open::Parquet(file) = &mut file {
             self.check_types(file, input, &order)?;
-            let wanted: Vec<bool> = (0..header.len()).map(|i| order.iter().zip(self.wanted()).any(|(o, w)| *o == i && w)).collect();
+            let mut wanted = vec![false; header.len()];
+            for (place, _) in order.iter().zip(self.wanted()).filter(|(_, wanted)| *wanted) {
+                wanted.get_mut(*place).into_iter().for_each(|wanted| *wanted = true);
+            }
             file.choose(&wanted)?;
         }
         Ok((file, order))

@@ -60,6 +60,12 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether a text is so many lower-case hex digits.
+#[must_use]
+pub fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Control characters and characters that change how other text is displayed.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {

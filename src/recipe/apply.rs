@@ -1,7 +1,7 @@
 //! A fitted recipe over the rows of a table: columns found by name, encoded, standardised, clipped.
 
-use super::Recipe;
 use super::encode::Bound;
+use super::{ColumnRecipe, Recipe};
 use crate::data::wording::{counted, grouped, shown};
 use crate::data::{Column, ColumnKind};
 use crate::error::{Exit, Failure};
@@ -27,6 +27,21 @@ pub struct Unfamiliar {
     pub unseen: u64,
     /// Rows without a value where no training row lacked one; they count as the mean, or as an unseen level.
     pub missing: u64,
+}
+
+impl Unfamiliar {
+    /// Adds counts of further rows, column by column.
+    pub fn add(all: &mut Vec<Self>, more: Vec<Self>) {
+        for found in more {
+            match all.iter_mut().find(|known| known.column == found.column) {
+                Some(known) => {
+                    known.unseen += found.unseen;
+                    known.missing += found.missing;
+                }
+                None => all.push(found),
+            }
+        }
+    }
 }
 
 impl fmt::Display for Unfamiliar {
@@ -58,20 +73,43 @@ impl Recipe {
     /// Exit 13, E0724: columns of the recipe are missing. Exit 13, E0726: a column is of another type than in training.
     /// Exit 1, E0725: a column is shorter than a row number says.
     pub fn apply_rows(&self, columns: &[Column], rows: &[usize]) -> Result<Applied, Failure> {
+        let mut features = Array2::zeros((0, 0));
+        let unfamiliar = self.apply_blocks(columns, rows, rows.len(), |block| features = block)?;
+        Ok(Applied { features, unfamiliar })
+    }
+
+    /// As [`Recipe::apply_rows`], with at most so many rows in memory at once: `take` gets the features block by block, one empty
+    /// block where there is no row. The columns are looked up once.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply_rows`].
+    pub fn apply_blocks(
+        &self,
+        columns: &[Column],
+        rows: &[usize],
+        most: usize,
+        mut take: impl FnMut(Array2<f64>),
+    ) -> Result<Vec<Unfamiliar>, Failure> {
         let bound = self.bind(columns, rows)?;
-        let unfamiliar = bound.par_iter().filter_map(|(recipe, bound)| bound.unfamiliar(&recipe.name, rows)).collect();
+        for block in rows.chunks(most.max(1)).chain(rows.is_empty().then_some(rows)) {
+            take(self.features_of(&bound, block));
+        }
+        Ok(bound.par_iter().filter_map(|(recipe, bound)| bound.unfamiliar(&recipe.name, rows)).collect())
+    }
+
+    fn features_of(&self, bound: &[(&ColumnRecipe, Bound<'_>)], rows: &[usize]) -> Array2<f64> {
         let kept = self.columns.iter().flat_map(|c| &c.features).filter(|scale| scale.sd.is_some()).count();
         let mut features = Array2::zeros((rows.len(), kept));
         let widest = bound.iter().map(|(recipe, _)| recipe.features.len()).max().unwrap_or(0);
         if kept == 0 {
-            return Ok(Applied { features, unfamiliar });
+            return features;
         }
         if let Some(target) = features.as_slice_mut() {
             target.par_chunks_exact_mut(kept).with_min_len(256).zip(rows.par_iter().with_min_len(256)).for_each_init(
                 || vec![0.0; widest],
                 |raw, (to, row)| {
                     let mut slots = to.iter_mut();
-                    for (recipe, bound) in &bound {
+                    for (recipe, bound) in bound {
                         let raw = &mut raw[..recipe.features.len()];
                         bound.write(*row, raw);
                         for (value, scale) in raw.iter().zip(&recipe.features) {
@@ -85,13 +123,13 @@ impl Recipe {
                 },
             );
         }
-        Ok(Applied { features, unfamiliar })
+        features
     }
 
     /// The kept columns of the recipe with the file's columns of these names.
-    fn bind<'a>(&'a self, columns: &'a [Column], rows: &[usize]) -> Result<Vec<(&'a super::ColumnRecipe, Bound<'a>)>, Failure> {
+    fn bind<'a>(&'a self, columns: &'a [Column], rows: &[usize]) -> Result<Vec<(&'a ColumnRecipe, Bound<'a>)>, Failure> {
         let find = |name: &str| columns.iter().find(|column| column.name == name);
-        let kept: Vec<&super::ColumnRecipe> = self.columns.iter().filter(|column| column.is_kept()).collect();
+        let kept: Vec<&ColumnRecipe> = self.columns.iter().filter(|column| column.is_kept()).collect();
         let missing: Vec<String> = kept.iter().filter(|recipe| find(&recipe.name).is_none()).map(|recipe| shown(&recipe.name)).collect();
         if let Some(first) = missing.first() {
             let what = match missing.len() {

@@ -282,7 +282,6 @@ impl Bound<'_> {
                 let expected = match encoding {
                     Encoding::Number { indicator, .. } => *indicator,
                     Encoding::Bins { missing, .. } => *missing,
-                    Encoding::WoeBins { .. } => true,
                     _ => true,
                 };
                 if !expected {

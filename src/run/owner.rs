@@ -4,6 +4,7 @@ use crate::contract::{Disclosure, LogisticTerms};
 use crate::data::Split;
 use crate::error::{Exit, Failure};
 use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, metrics, paired_bootstrap};
+use crate::model::OwnModel;
 use crate::recipe::{FitRows, Recipe};
 use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
 use crate::run::{Joint, Prepared, recipe_table, scores, split};
@@ -25,21 +26,9 @@ pub struct OwnerOutcome {
     /// The model's name on both sides.
     pub model_id: String,
     /// The own columns alone, fitted on all own training rows.
-    pub own_model: OwnFit,
+    pub own_model: OwnModel,
     /// (position in the own table, joint probability) of the test users, where the job lists them.
     pub scores: Option<Vec<(usize, f64)>>,
-}
-
-/// The owner's columns alone, fitted on all its training rows: what it could do without a partner.
-pub struct OwnFit {
-    /// Training rows.
-    pub train_rows: u64,
-    /// Fitted on these rows.
-    pub recipe: Recipe,
-    /// The intercept.
-    pub intercept: f64,
-    /// Weights on the standardised scale.
-    pub coefficients: Vec<f64>,
 }
 
 /// Refuses labels that are all equal; warns where the rate lies outside the signed bucket.
@@ -112,7 +101,7 @@ pub(crate) fn evaluate(
 }
 
 /// Fits the own columns on all own training rows, matched or not.
-fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnFit, Failure> {
+fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnModel, Failure> {
     let table = &prepared.table;
     let split = split::own_split(prepared, terms)?;
     let rows: Vec<usize> = (0..table.rows()).filter(|row| split[*row] == Split::Train).collect();
@@ -121,7 +110,8 @@ fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnFit, Failure
     let wishes = &prepared.job.private().columns;
     let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: Some(&labels), clip: terms.clip, wishes })?;
     let fit = fit_logistic(&recipe.apply_rows(&table.columns, &rows)?.features, &labels, terms.l2)?;
-    Ok(OwnFit { train_rows: rows.len() as u64, recipe, intercept: fit.intercept, coefficients: fit.coefficients })
+    let coefficients = recipe.names().into_iter().zip(fit.coefficients).collect();
+    Ok(OwnModel { train_rows: rows.len() as u64, recipe, intercept: fit.intercept, coefficients })
 }
 
 /// The joint model, the own columns alone on the same rows, and the own columns on all own rows, on the same test rows.
@@ -130,7 +120,7 @@ fn figures(
     terms: &LogisticTerms,
     joint: &Joint,
     joint_scores: &[f64],
-    own_all: &OwnFit,
+    own_all: &OwnModel,
     report: &mut ReportData,
     details: &mut Details,
 ) -> Result<(), Failure> {
@@ -147,8 +137,7 @@ fn figures(
     details.curves =
         Curves::new(joint_scores, &test_labels).zip(Curves::new(&own_scores, &test_labels)).map(|(joint, own)| CurvePair { joint, own });
 
-    let features = own_all.recipe.apply_rows(&table.columns, &test_rows)?.features;
-    let all_scores = probabilities(features.view(), &own_all.coefficients, own_all.intercept);
+    let all_scores: Vec<f64> = own_all.logits_of(&table.columns, &test_rows)?.values.into_iter().map(sigmoid).collect();
     report.own_all_rows = metrics(&all_scores, &test_labels);
     Ok(())
 }

@@ -21,6 +21,7 @@
 //! **Example** see [`vole`](crate::vole), the user.
 
 use crate::base_ot::{self, BaseReceiver, BaseSender};
+use crate::columns::{COLUMNS_A_TASK, correct, expand};
 use crate::{CorrelationError, Role, Security};
 use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::bits::transpose_columns;
@@ -41,8 +42,6 @@ const CHECK_BYTES: usize = 16 + 32;
 pub const BLOCK: usize = 128;
 /// Most rows of one call: 16 MiB of columns.
 pub const MOST_ROWS: usize = 1 << 20;
-/// Columns a worker thread takes at least.
-const COLUMNS_A_TASK: usize = 16;
 
 /// The side that holds Δ. Wiped on drop.
 pub struct BitVoleSender {
@@ -88,13 +87,7 @@ impl BitVoleSender {
         // Step 1: columns; those where Δ has a 1 get the peer's correction.
         let mut columns = channel.receive(COLUMNS, 16 * rows)?;
         let delta = *self.delta;
-        let each = columns.par_chunks_mut(rows / 8).zip(self.columns.par_iter_mut()).enumerate();
-        each.with_min_len(COLUMNS_A_TASK).for_each(|(j, (column, prg))| {
-            let keep = ((delta >> j & 1) as u8).wrapping_neg();
-            let mut own = Zeroizing::new(vec![0u8; column.len()]);
-            prg.fill(&mut own);
-            column.iter_mut().zip(own.iter()).for_each(|(byte, own)| *byte = *byte & keep ^ own);
-        });
+        correct(&mut columns, rows, delta, &mut self.columns);
         let mut columns = Zeroizing::new(columns);
         // Step 2: the check. Hash of column j must be the peer's plus Δ_j times the hash of c.
         if security == Security::Malicious {
@@ -146,13 +139,7 @@ impl BitVoleReceiver {
         }
         // Step 1: columns.
         let packed = Zeroizing::new(c.iter().flat_map(|block| block.to_le_bytes()).collect::<Vec<u8>>());
-        let (mut message, mut own) = (vec![0u8; 16 * rows], Zeroizing::new(vec![0u8; 16 * rows]));
-        let outputs = message.par_chunks_mut(rows / 8).zip(own.par_chunks_mut(rows / 8));
-        outputs.zip(self.columns.par_iter_mut()).with_min_len(COLUMNS_A_TASK).for_each(|((message, own), [zero, one])| {
-            zero.fill(own);
-            one.fill(message);
-            message.iter_mut().zip(own.iter().zip(packed.iter())).for_each(|(byte, (own, c))| *byte ^= own ^ c);
-        });
+        let (message, own) = expand(&packed, rows, &mut self.columns);
         channel.send(COLUMNS, &message)?;
         // Step 2: the answer to the check.
         if security == Security::Malicious {

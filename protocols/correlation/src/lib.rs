@@ -11,6 +11,7 @@
 pub mod base_ot;
 pub mod bit_vole;
 pub mod coin;
+mod columns;
 pub mod compare;
 mod error;
 pub mod ot_extension;

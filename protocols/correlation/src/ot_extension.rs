@@ -29,12 +29,12 @@
 //! ```
 
 use crate::base_ot::{self, BaseReceiver, BaseSender};
+use crate::columns::{correct, expand};
 use crate::{CorrelationError, Role};
 use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::aes::TweakableHash;
 use colift_primitives::bits::{Bits, mask, pack, packed_bytes, transpose_columns, unpack};
 use colift_primitives::rng::{Prg, Seed, os_bytes};
-use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 const COLUMNS: Kind = Kind { code: 0x0320, name: "OT extension: columns" };
@@ -44,8 +44,6 @@ const PAYLOAD: Kind = Kind { code: 0x0321, name: "OT extension: payload" };
 pub const FRAME_OTS: usize = 1 << 16;
 /// Widest ring.
 pub const MAX_BITS: u32 = 64;
-/// Columns a worker thread takes at least: below that splitting costs more than it gains.
-const COLUMNS_A_TASK: usize = 16;
 
 /// The OT sender's side of one direction: holds Δ. Wiped on drop.
 pub struct CotSender {
@@ -119,13 +117,7 @@ impl CotSender {
     fn answer(&mut self, mut columns: Vec<u8>, correlations: &[u64], bits: u32, shares: &mut Vec<u64>) -> Vec<u8> {
         let rows = padded(correlations.len());
         let delta = *self.delta;
-        let each = columns.par_chunks_mut(rows / 8).zip(self.columns.par_iter_mut()).enumerate();
-        each.with_min_len(COLUMNS_A_TASK).for_each(|(j, (column, prg))| {
-            let keep = ((delta >> j & 1) as u8).wrapping_neg();
-            let mut own = Zeroizing::new(vec![0u8; column.len()]);
-            prg.fill(&mut own);
-            column.iter_mut().zip(own.iter()).for_each(|(byte, own)| *byte = *byte & keep ^ own);
-        });
+        correct(&mut columns, rows, delta, &mut self.columns);
         let mut zero = Zeroizing::new(transpose_columns(&columns, rows).unwrap_or_default());
         columns.zeroize();
         zero.truncate(correlations.len());
@@ -189,14 +181,7 @@ impl CotReceiver {
         let rows = padded(choices.len());
         let mut packed = Zeroizing::new(Bits::from_bools(choices.iter().copied()).to_bytes());
         packed.resize(rows / 8, 0);
-        let (mut message, mut own) = (vec![0u8; 16 * rows], Zeroizing::new(vec![0u8; 16 * rows]));
-        let outputs = message.par_chunks_mut(rows / 8).zip(own.par_chunks_mut(rows / 8));
-        outputs.zip(self.columns.par_iter_mut()).with_min_len(COLUMNS_A_TASK).for_each(|((message, own), [zero, one])| {
-            zero.fill(own);
-            one.fill(message);
-            let masks = own.iter().zip(packed.iter());
-            message.iter_mut().zip(masks).for_each(|(byte, (own, choice))| *byte ^= own ^ choice);
-        });
+        let (message, own) = expand(&packed, rows, &mut self.columns);
         let mut rows_t = Zeroizing::new(transpose_columns(&own, rows).unwrap_or_default());
         rows_t.truncate(choices.len());
         self.hash.hash_each(&mut rows_t, self.tweak);
