@@ -106,6 +106,17 @@ fn same(name: &str, left: &[Entry], right: &[Entry]) {
     assert_eq!(left.len(), right.len(), "{name}: one log is longer");
 }
 
+/// The end of a run: the owner says it, the partner answers.
+fn declare_end(meter: &mut Meter, owner: bool) {
+    if owner {
+        meter.sent(0);
+        meter.received(0);
+    } else {
+        meter.received(0);
+        meter.sent(0);
+    }
+}
+
 #[test]
 fn kinds_lengths_and_order_follow_from_public_sizes_only() {
     let terms = Terms::default();
@@ -262,8 +273,7 @@ fn a_scoring_shows_sizes_and_the_listed_scores_only_and_costs_what_is_declared()
         } else {
             meter.sent(4 * SMALL.common)
         }
-        meter.sent(0);
-        meter.received(0);
+        declare_end(&mut meter, own);
         assert_eq!(counted(log), meter.counters());
     }
 }
@@ -429,8 +439,7 @@ fn a_whole_run_costs_what_is_declared() {
             } else {
                 meter.sent(scores)
             }
-            meter.sent(0);
-            meter.received(0);
+            declare_end(&mut meter, own);
             let (around, measured, training) = (meter.counters(), counted(log), training.counters());
             assert_eq!(measured.bytes_sent, around.bytes_sent + training.bytes_sent);
             assert_eq!(measured.bytes_received, around.bytes_received + training.bytes_received);
@@ -452,13 +461,13 @@ fn an_overlap_run_costs_what_is_declared() {
     let world = world(SMALL, Content::Normal, 3, &terms);
     let run = recorded(&world);
     let length = world.owner.job.shared().canonical().len();
-    for (log, own, peer) in [(&run.owner.1, SMALL.owner_rows, SMALL.partner_rows), (&run.partner.1, SMALL.partner_rows, SMALL.owner_rows)] {
+    let (mine, theirs) = (SMALL.owner_rows, SMALL.partner_rows);
+    for (log, owner, own, peer) in [(&run.owner.1, true, mine, theirs), (&run.partner.1, false, theirs, mine)] {
         let mut meter = Meter::default();
         meter.sent(length);
         meter.received(length);
         declare_count(&mut meter, own, peer);
-        meter.sent(0);
-        meter.received(0);
+        declare_end(&mut meter, owner);
         assert_eq!(counted(log), meter.counters());
     }
 }
