@@ -1,5 +1,6 @@
 //! The command line of both programs: raw flags → checked settings → a command. stdout is data, stderr is for people.
 
+pub(crate) mod bench;
 mod data;
 pub(crate) mod flags;
 mod keys;
@@ -13,6 +14,7 @@ pub(crate) use run::{ended, write_report};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::rehearse;
+use bench::BenchKind;
 use clap::{CommandFactory, FromArgMatches};
 use colift_channel::StopFlag;
 use flags::{Command, Flags};
@@ -78,6 +80,10 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
+        Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {
+            BenchKind::Training(flags) => crate::bench::training(flags),
+        }),
+        Command::BenchParty(flags) => crate::bench::run_party(side, &flags.spec, stop),
         Command::Rehearse(files) => owners_only(side, "rehearse").and_then(|()| rehearse::rehearse(&files, stop)),
     }
 }
@@ -87,7 +93,7 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// `demo` and `rehearse` start both programs, so one of them has the commands.
+/// `demo`, `rehearse` and `bench` start both programs, so one of them has the commands.
 fn owners_only(side: Side, command: &str) -> Result<(), Failure> {
     match side {
         Side::Owner => Ok(()),

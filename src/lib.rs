@@ -1,6 +1,7 @@
 //! `colift`: two companies train and use a joint lifetime-value model on the users they share, and neither shows its data.
 
 pub mod align;
+pub mod bench;
 pub mod cli;
 pub mod contract;
 pub mod data;

@@ -1,7 +1,7 @@
 //! `rehearse` and `demo`: both real programs as two processes on loopback, with both files at hand, then the comparison with
 //! the plaintext twin. For trials and researchers; nothing here runs when two companies meet.
 
-mod programs;
+pub(crate) mod programs;
 mod twin;
 
 use crate::cli::flags::{DemoFlags, RehearseFlags};

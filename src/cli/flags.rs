@@ -1,5 +1,6 @@
 //! Raw flags, the same words in both programs.
 
+use super::bench::{BenchFlags, PartyFlags};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -31,6 +32,11 @@ pub enum Command {
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
     Score(RunFlags),
+    /// Measure a training: both real programs on loopback, on data made from a seed (owner's program)
+    Bench(BenchFlags),
+    /// One party of a benchmark, started by `bench`
+    #[command(hide = true)]
+    BenchParty(PartyFlags),
     /// Try two files at hand: both real programs on loopback, then the comparison with a plaintext twin (owner's program)
     Rehearse(Box<RehearseFlags>),
 }

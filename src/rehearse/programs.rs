@@ -72,6 +72,11 @@ pub fn write_job(path: &Path, shared: &SharedJob, private: &toml::Table) -> Resu
 pub struct Ended(Sides<ExitStatus>);
 
 impl Ended {
+    /// Two ends.
+    pub fn of(owner: ExitStatus, partner: ExitStatus) -> Self {
+        Self(Sides { owner, partner })
+    }
+
     /// The failure to report when either program failed.
     pub fn worse(&self) -> Option<Failure> {
         let code = |status: &ExitStatus| status.code().unwrap_or(i32::from(Exit::Internal as u8));
@@ -143,7 +148,7 @@ fn poll(child: &mut Child) -> Result<Option<ExitStatus>, Failure> {
 }
 
 /// Ends a child of ours that should have ended by itself.
-fn end(child: &mut Child) {
+pub fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }

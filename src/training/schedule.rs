@@ -184,6 +184,12 @@ impl Schedule {
         self.sizes.owner_columns + self.sizes.partner_columns + 1
     }
 
+    /// Rows that go through the gate in all steps together, the end check included.
+    #[must_use]
+    pub fn gate_rows(&self) -> usize {
+        self.steps.iter().map(|step| step.rows).sum::<usize>() + self.sizes.rows
+    }
+
     /// The period of a step's gate in logits.
     #[must_use]
     pub fn period(&self) -> f64 {

@@ -15,7 +15,7 @@ fn run(side: Side, arguments: &[&str]) -> crate::world::Ended {
 fn help_names_every_command_and_version_names_what_must_meet() {
     for side in SIDES {
         let help = run(side, &["--help"]);
-        for command in ["init", "pair", "peers", "run", "model", "score", "demo", "rehearse", "--version"] {
+        for command in ["init", "pair", "peers", "run", "model", "score", "demo", "rehearse", "bench", "--version"] {
             assert!(help.fine().out.contains(command), "{}", help.out);
         }
         assert!(help.out.contains(&format!("Usage: colift-{side}")), "{}", help.out);
@@ -40,6 +40,7 @@ fn wrong_words_end_with_exit_code_2() {
             &["pair"],
             &["pair", "--listen", "a:1", "--dial", "b:1"],
             &["demo", "--rows", "3"],
+            &["bench", "training", "--rate", "1"],
             &[],
         ] {
             let ended = run(side, arguments);

@@ -20,6 +20,7 @@ mod error;
 pub mod fault;
 pub mod memory;
 pub mod record;
+pub mod shaper;
 mod stop;
 pub mod tls;
 

@@ -1,0 +1,140 @@
+//! One party of a benchmark, in a process of its own: own columns from the seed, the link to the other program, the training.
+
+use crate::bench::data::{DataSpec, Generator};
+use crate::contract::{Disclosure, RateBucket};
+use crate::data::Side;
+use crate::error::{Exit, Failure};
+use crate::report::Cost;
+use crate::resources::StageClock;
+use crate::session::{Home, Identity, LinkSpec, Pins, connect};
+use crate::training::cost::declare_training;
+use crate::training::features::Features;
+use crate::training::opening::Ledger;
+use crate::training::recipe::Recipe;
+use crate::training::schedule::{PublicSizes, Schedule};
+use crate::training::secure::{OwnerInput, train};
+use colift_algebra::Engine;
+use colift_channel::tls::{Fingerprint, Limits};
+use colift_channel::{Channel, StopFlag};
+use colift_correlation::Role;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a party of a benchmark is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartySpec {
+    /// The data of both sides.
+    pub data: DataSpec,
+    /// Ridge on the standardised weights.
+    pub l2: f64,
+    /// Address to listen at (owner) or to dial (partner).
+    pub address: String,
+    /// The peer's fingerprint.
+    pub peer: String,
+}
+
+/// What a party of a benchmark tells: one line on stdout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartyResult {
+    /// The train stage.
+    pub cost: Cost,
+    /// Bytes that this side was to send, as declared before the training.
+    pub declared_bytes: u64,
+    /// Messages that this side sent.
+    pub messages_sent: u64,
+    /// Rows through the gate, over the training rows.
+    pub passes: f64,
+    /// The owner's intercept.
+    pub intercept: Option<f64>,
+    /// Own weights on standardised columns.
+    pub coefficients: Vec<f64>,
+}
+
+/// Standardised values are cut at ± this.
+pub(super) const CLIP: f64 = 5.0;
+
+/// Runs one party and prints its line.
+///
+/// # Errors
+/// As a training; exit 1, E0961, when the specification cannot be read.
+pub fn run(side: Side, spec: &Path, stop: &StopFlag) -> Result<(), Failure> {
+    let unreadable = |reason: String| Failure::new(Exit::Internal, 961, format!("the benchmark's specification: {reason}"));
+    let text = std::fs::read_to_string(spec).map_err(|error| unreadable(error.to_string()))?;
+    let spec: PartySpec = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    let result = measure(side, &spec, stop)?;
+    let line = serde_json::to_string(&result).map_err(|error| unreadable(error.to_string()))?;
+    std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).map_err(|error| unreadable(error.to_string()))
+}
+
+fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult, Failure> {
+    let data = spec.data;
+    let generator = Generator::new(data);
+    let range = match side {
+        Side::Owner => 0..data.owner_columns,
+        Side::Partner => data.owner_columns..data.owner_columns + data.partner_columns,
+    };
+    let (columns, labels) = generator.columns(range);
+    let names: Vec<String> = (0..columns.len()).map(|j| format!("c{j}")).collect();
+    let bucket = bucket(data.rate)?;
+
+    let home = Home::from_env()?;
+    let (identity, pins) = (Identity::load(&home)?, Pins::load(&home)?);
+    let peer: Fingerprint =
+        spec.peer.parse().map_err(|_| Failure::new(Exit::Internal, 961, "the benchmark's specification: the peer's key"))?;
+    let (role, link) = match side {
+        Side::Owner => (Role::First, LinkSpec::Listen(spec.address.clone())),
+        Side::Partner => (Role::Second, LinkSpec::Dial(spec.address.clone())),
+    };
+    let limits = Limits { connect: Duration::from_secs(600), ..Limits::default() };
+    let mut channel = connect(&identity, &pins, peer, &link, &limits, stop)?;
+
+    let mut clock = StageClock::new(side);
+    let before = channel.counters();
+    clock.begin("train");
+    let recipe = Recipe::fit(&columns, &names, CLIP)?;
+    let standardised = recipe.apply(&columns)?;
+    drop(columns);
+    if standardised.ncols() != names.len() {
+        return Err(Failure::new(Exit::Data, 962, "a column of the benchmark is constant").hint("choose more rows"));
+    }
+    let schedule = Schedule::new(PublicSizes {
+        rows: data.rows,
+        owner_columns: data.owner_columns,
+        partner_columns: data.partner_columns,
+        rate_low: bucket.low(),
+        rate_high: bucket.high(),
+        logit_range: None,
+    })?;
+    let features = Features::new(&standardised, spec.l2, role == Role::First)?;
+    drop(standardised);
+    let (owner, partner) = declare_training(&schedule)?;
+    let mut engine = Engine::setup(&mut channel, role)?;
+    let mut ledger = Ledger::new(&[Disclosure::OwnWeights, Disclosure::ConvergedAndInRange]);
+    let input = (side == Side::Owner).then_some(OwnerInput { labels: &labels, base_logit: bucket.base_logit() });
+    let trained = train(&mut engine, &mut channel, &features, input, &schedule, &mut ledger, &|_, _| ())?;
+    let counters = channel.counters();
+    clock.end(counters);
+    let declared = match side {
+        Side::Owner => owner.counters(),
+        Side::Partner => partner.counters(),
+    };
+    let result = PartyResult {
+        cost: clock.cost(counters),
+        declared_bytes: declared.bytes_sent,
+        messages_sent: counters.since(before).messages_sent,
+        passes: schedule.gate_rows() as f64 / data.rows as f64,
+        intercept: trained.intercept,
+        coefficients: trained.coefficients,
+    };
+    channel.close();
+    Ok(result)
+}
+
+/// The bucket that both sides would sign.
+fn bucket(rate: f64) -> Result<RateBucket, Failure> {
+    RateBucket::for_rate(rate).ok_or_else(|| Failure::new(Exit::Usage, 963, format!("a rate of {rate} leaves one label only")))
+}

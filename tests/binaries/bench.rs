@@ -1,0 +1,35 @@
+//! `bench training`: both real programs, a shaped link, the declared bytes, the distance to the twin, the data for a rival.
+
+use crate::world::{HANG, Program, program, together};
+use colift::data::Side;
+use std::process::Command;
+use tempfile::TempDir;
+
+#[test]
+fn a_benchmark_reports_what_crossed_the_link_and_how_far_the_optimum_is() {
+    let _shared = together();
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(program(Side::Owner));
+    command.args(["bench", "training", "--rows", "6000", "--owner-columns", "3", "--partner-columns", "4", "--rate", "0.2"]);
+    command.args(["--seed", "5", "--link", "lan", "--json", "--csv"]).arg(folder.path());
+    let ended = Program::start(Side::Owner, command).ended(HANG);
+    let report: serde_json::Value = serde_json::from_str(ended.fine().out.trim()).unwrap();
+    let number = |path: &str| report.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+
+    let sent = number("/cost/bytes_sent/owner") + number("/cost/bytes_sent/partner");
+    for side in ["owner", "partner"] {
+        assert_eq!(report["cost"]["bytes_sent"][side], report["declared_bytes"][side], "{report}");
+        assert!(number(&format!("/cost/cpu_s/{side}")) > 0.0 && number(&format!("/cost/peak_rss_mb/{side}")) > 1.0);
+    }
+    assert!((number("/bytes_per_row") - sent / 6_000.0).abs() < 1e-6 && number("/passes") >= 3.0, "{report}");
+    // 1 Gbit/s each way: the busier direction alone needs this long.
+    let most = number("/cost/bytes_sent/owner").max(number("/cost/bytes_sent/partner"));
+    assert!(number("/cost/wall_s") >= most * 8.0 / 1e9, "{report}");
+    assert!(number("/twin/loss_gap").abs() <= 1e-5 && number("/twin/max_coefficient_error_se") <= 0.1, "{report}");
+
+    for (name, columns) in [("owner.csv", 5), ("partner.csv", 5)] {
+        let mut reader = csv::Reader::from_path(folder.path().join(name)).unwrap();
+        assert_eq!(reader.headers().unwrap().len(), columns, "{name}");
+        assert_eq!(reader.records().map(|record| record.unwrap()).count(), 6_000, "{name}");
+    }
+}
