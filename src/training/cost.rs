@@ -6,7 +6,7 @@
 use crate::error::Failure;
 use crate::training::hessian::{cross_plan, own_plan};
 use crate::training::opening;
-use crate::training::schedule::Schedule;
+use crate::training::schedule::{Schedule, Step};
 use crate::training::secure::{backward_plan, forward_plan};
 use colift_algebra::gate::{self, GatePlan};
 use colift_algebra::product::Plan;
@@ -66,9 +66,24 @@ impl Ends {
         self.both_ways(&cross_plan(rows, owner, partner)?, &cross_plan(rows, partner, owner)?);
         let pairs = |width: usize| width * (width + 1) / 2;
         self.lift(pairs(owner) + pairs(partner) + owner * partner);
+        self.exchange()
+    }
+
+    fn exchange(&mut self) -> Result<(), AlgebraError> {
         let size = self.size();
         SharedMatrix::declare_exchange(&mut self.owner, size)?;
         SharedMatrix::declare_exchange(&mut self.partner, size)
+    }
+
+    /// One product that the partner holds.
+    fn owner_asks(&mut self, plan: &Plan) {
+        plan.declare_asked(&mut self.owner);
+        plan.declare_held(&mut self.partner);
+    }
+
+    fn applied(&mut self, step: &Step) {
+        let size = self.size();
+        self.lift(if step.momentum == 0.0 { size } else { 2 * size });
     }
 
     fn solve(&mut self, iterations: usize) -> Result<(), AlgebraError> {
@@ -93,13 +108,22 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
     let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths };
     let size = ends.size();
     ends.each(Engine::declare_setup);
+    if let Some(start) = &schedule.start {
+        ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
+        ends.lift(size);
+        ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0)?);
+        ends.lift(widths.0 * widths.1);
+        ends.exchange()?;
+        ends.solve(schedule.solver.iterations)?;
+        ends.lift(size);
+    }
     for step in &schedule.steps {
         ends.gradient(&schedule.gate(step.rows, if step.fresh_hessian { 2 } else { 1 }))?;
         if step.fresh_hessian {
             ends.hessian(step.rows)?;
         }
         ends.solve(schedule.solver.iterations)?;
-        ends.lift(size);
+        ends.applied(step);
     }
     // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
     ends.gradient(&schedule.check_gate())?;
@@ -110,7 +134,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         pair::declare_and(meter, 1);
         opening::declare_end_check(meter);
     });
-    ends.lift(size);
+    ends.applied(&schedule.last);
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
     Ok((ends.owner, ends.partner))

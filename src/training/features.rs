@@ -3,7 +3,9 @@
 use crate::error::{Exit, Failure};
 use crate::training::linear::whiten;
 use crate::training::schedule::{COLUMN_BITS, COLUMN_LIMIT, HESSIAN_BITS, HESSIAN_COLUMN_BITS, RIDGE_BITS};
+use colift_algebra::ring50::MASK;
 use ndarray::Array2;
+use rayon::prelude::*;
 
 /// Whitened columns X·R⁻¹ of one party, RᵀR = XᵀX/n + 4λI; the owner's come after a column of ones (the intercept).
 #[derive(Clone, Debug)]
@@ -88,6 +90,37 @@ impl Features {
     #[must_use]
     pub fn row(&self, i: usize) -> &[i32] {
         &self.values[i * self.width..(i + 1) * self.width]
+    }
+
+    /// Coarse values of the first `rows` rows column by column, `rows` each.
+    #[must_use]
+    pub fn coarse_columns(&self, rows: usize) -> Vec<i32> {
+        let mut columns = vec![0i32; self.width * rows];
+        columns.par_chunks_exact_mut(rows.max(1)).enumerate().for_each(|(j, column)| {
+            column.iter_mut().enumerate().for_each(|(i, slot)| *slot = self.coarse(i, j) as i32);
+        });
+        columns
+    }
+
+    /// Xᵀ·r modulo 2^50 over the first `r.len()` rows, in fixed point.
+    #[must_use]
+    pub fn transposed_times(&self, r: &[u64]) -> Vec<u64> {
+        const BLOCK: usize = 4096;
+        let width = self.width.max(1);
+        let parts = self.values.par_chunks(BLOCK * width).zip(r.par_chunks(BLOCK)).map(|(values, r)| {
+            let mut sums = vec![0u64; self.width];
+            for (row, r) in values.chunks_exact(width).zip(r) {
+                for (sum, x) in sums.iter_mut().zip(row) {
+                    *sum = sum.wrapping_add((i64::from(*x) as u64).wrapping_mul(*r));
+                }
+            }
+            sums
+        });
+        let add = |mut a: Vec<u64>, b: Vec<u64>| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_add(b));
+            a
+        };
+        parts.reduce(|| vec![0u64; self.width], add).into_iter().map(|sum| sum & MASK).collect()
     }
 
     /// Entry of the ridge matrix with [`RIDGE_BITS`].

@@ -3,12 +3,12 @@
 //! Own block: products of two own columns (known in the clear) × the vector s. Cross block: X_oᵀ·diag(s)·X_p =
 //! X_oᵀ·(diag(s_p)·X_p) + (diag(s_o)·X_o)ᵀ·X_p, two products of a matrix known to one side with one known to the other.
 
-use crate::training::schedule::{HESSIAN_BITS, HESSIAN_COLUMN_BITS};
+use crate::training::schedule::{HESSIAN_BITS, HESSIAN_COLUMN_BITS, Start};
 use crate::training::secure::Party;
 use colift_algebra::AlgebraError;
 use colift_algebra::gate::RESULT_BITS;
 use colift_algebra::lift::{Batch, lift};
-use colift_algebra::product::{Plan, Shape};
+use colift_algebra::product::{Plan, Shape, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
 use rayon::prelude::*;
 
@@ -34,24 +34,25 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, 
     let (own_width, peer_width) = (features.width(), party.peer_width);
     // Own blocks: every pair i ≤ j of own columns is one row of a matrix known in the clear.
     let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
+    let columns = features.coarse_columns(rows);
+    let column = |j: usize| &columns[j * rows..(j + 1) * rows];
     let entry = |p: usize, row: usize| {
         let (i, j) = pairs[p];
-        features.coarse(row, i) * features.coarse(row, j)
+        i64::from(columns[i * rows + row]) * i64::from(columns[j * rows + row])
     };
     let (ours, theirs) = party.both_ways(&own_plan(rows, own_width)?, &entry, &own_plan(rows, peer_width)?, &|row, _| slope[row])?;
     let own_block: Vec<u64> = pairs
         .par_iter()
         .zip(ours)
         .map(|((i, j), share)| {
-            slope.iter().enumerate().fold(share, |sum, (row, s)| {
-                sum.wrapping_add(((features.coarse(row, *i) * features.coarse(row, *j)) as u64).wrapping_mul(*s))
-            }) & MASK
+            let products = column(*i).iter().zip(column(*j)).map(|(a, b)| (i64::from(*a) * i64::from(*b)) as u64);
+            products.zip(slope).fold(share, |sum, (product, s)| sum.wrapping_add(product.wrapping_mul(*s))) & MASK
         })
         .collect();
     // Cross block.
-    let scaled = |row: usize, j: usize| (features.coarse(row, j) as u64).wrapping_mul(slope[row]) & MASK;
+    let scaled = |row: usize, j: usize| (i64::from(columns[j * rows + row]) as u64).wrapping_mul(slope[row]) & MASK;
     let (holds, asks) = (cross_plan(rows, own_width, peer_width)?, cross_plan(rows, peer_width, own_width)?);
-    let (held, sent) = party.both_ways(&holds, &|i, row| features.coarse(row, i), &asks, &scaled)?;
+    let (held, sent) = party.both_ways(&holds, &|i, row| i64::from(columns[i * rows + row]), &asks, &scaled)?;
     // held: own × peer; sent: peer × own.
     let cross_block: Vec<u64> =
         (0..own_width * peer_width).map(|k| ring50::add(held[k], sent[k % peer_width * own_width + k / peer_width])).collect();
@@ -66,6 +67,40 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, 
     let batches = [Batch { shares: &blocks, modulus: MASK + 1, factor }, Batch { shares: &cross_first, modulus: MASK + 1, factor }];
     let lifted = lift(party.engine, party.channel, &batches)?;
     Ok(assemble(party, &lifted[0], &lifted[1]))
+}
+
+/// This party's share of s·XᵀX/m + Q on the first m rows for the public slope s of the constant model, as [`hessian`]'s. Own
+/// blocks are each party's own; the cross block is one product of the partner's columns with the owner's, encrypted.
+pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start) -> Result<Vec<u64>, AlgebraError> {
+    let (rows, features) = (start.hessian_rows, party.features);
+    let (own_width, peer_width) = (features.width(), party.peer_width);
+    let columns = features.coarse_columns(rows);
+    let column = |j: usize| &columns[j * rows..(j + 1) * rows];
+    let factor = start.slope * f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * HESSIAN_COLUMN_BITS).exp2());
+    let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
+    let own_block: Vec<u64> = pairs
+        .par_iter()
+        .map(|(i, j)| {
+            let sum: i64 = column(*i).iter().zip(column(*j)).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
+            ring50::from_signed((sum as f64 * factor).round() as i64)
+        })
+        .collect();
+    let zeros = vec![0u64; peer_width * (peer_width + 1) / 2];
+    // Owner's columns × partner's columns on both sides.
+    let cross: Vec<u64> = if party.owner() {
+        let plan = cross_plan(rows, peer_width, own_width)?;
+        upload(party.engine, party.channel, &plan, &|row, j| ring50::from_signed(i64::from(columns[j * rows + row])))?;
+        let share = receive_product(party.engine, party.channel, &plan)?;
+        (0..own_width * peer_width).map(|k| share[k % peer_width * own_width + k / peer_width]).collect()
+    } else {
+        let plan = cross_plan(rows, own_width, peer_width)?;
+        let uploaded = receive_upload(party.engine, party.channel, &plan)?;
+        let share = multiply(party.engine, party.channel, &plan, &uploaded, &|i, row| i64::from(columns[i * rows + row]))?;
+        (0..own_width * peer_width).map(|k| share[k % own_width * peer_width + k / own_width]).collect()
+    };
+    let lifted = lift(party.engine, party.channel, &[Batch { shares: &cross, modulus: MASK + 1, factor }])?.concat();
+    let blocks = party.in_order(own_block, zeros);
+    Ok(assemble(party, &blocks, &lifted))
 }
 
 /// Lays the lifted blocks out as one symmetric matrix and adds the own ridge.

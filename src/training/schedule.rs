@@ -24,8 +24,17 @@ pub const COLUMN_LIMIT: f64 = 64.0;
 pub const NARROWEST_INTERVAL: f64 = 4.0;
 /// Widest interval of the gate in logits.
 pub const WIDEST_INTERVAL: f64 = 160.0;
-/// Rows of the last Hessian at most.
+/// Up to this many rows the last Hessians use all of them; beyond, half of them and at least as many as this.
 const HESSIAN_ROWS: usize = 49_152;
+/// Rows of the last Hessian at most.
+const MOST_HESSIAN_ROWS: usize = 131_072;
+/// Rows of the first Hessian, whose slopes are public.
+const START_ROWS: usize = 8_192;
+/// Public guess of the largest |1 − eigenvalue| of the last Hessian's inverse times the full Hessian, for the momentum of the full
+/// steps; beyond it they converge more slowly.
+const SPREAD: f64 = 0.3;
+/// The same where rare labels leave few informative rows in the last Hessian's subset.
+const RARE_SPREAD: f64 = 0.5;
 /// Below this variance of the label a training takes one more step on all rows.
 const RARE: f64 = 0.05;
 /// Below this many rows all steps run on all rows with a wide interval.
@@ -55,10 +64,23 @@ pub struct PublicSizes {
 pub struct Step {
     /// Rows it uses: the first ones in the aligned order.
     pub rows: usize,
-    /// Step length.
+    /// Factor of the proposed step.
     pub damping: f64,
+    /// Factor of the last move, which is added: 0 but for full steps after the first.
+    pub momentum: f64,
     /// Whether it makes a new Hessian.
     pub fresh_hessian: bool,
+}
+
+/// The first step, from the constant model: its residuals are the owner's own, its slopes are one public number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Start {
+    /// Rows of its Hessian; its gradient uses all rows.
+    pub hessian_rows: usize,
+    /// Step length.
+    pub damping: f64,
+    /// σ′ at the middle of the signed bucket.
+    pub slope: f64,
 }
 
 /// A Chebyshev iteration with public bounds of the spectrum.
@@ -86,8 +108,12 @@ pub struct Interval {
 pub struct Schedule {
     /// The sizes it was made for.
     pub sizes: PublicSizes,
-    /// The steps in order.
+    /// The first step, where it does not go through the gate.
+    pub start: Option<Start>,
+    /// The steps after it, in order.
     pub steps: Vec<Step>,
+    /// The end check's step, which is applied when the check is passed.
+    pub last: Step,
     /// The gate's interval.
     pub interval: Interval,
     /// Harmonics of a step; the end check doubles them.
@@ -146,27 +172,37 @@ impl Schedule {
         let (upper, lower) = if few { (0.75, 0.0005) } else { (0.75, variance / 30.0) };
         let iterations = (0.5 * (upper / lower).sqrt() * 2.995_732_273_553_991).ceil() as usize;
         let capped = |most: usize| most.min(rows * 9 / 10);
-        let step = |rows, damping, fresh_hessian| Step { rows, damping, fresh_hessian };
-        let steps = if few {
-            let mut steps = vec![step(rows, 0.5, true), step(rows, 0.7, true)];
-            steps.extend(std::iter::repeat_n(step(rows, 1.0, true), 8));
-            steps
+        let fresh = |rows, damping| Step { rows, damping, momentum: 0.0, fresh_hessian: true };
+        let rare = variance < RARE;
+        let (start, mut steps, full_steps) = if few {
+            let mut steps = vec![fresh(rows, 0.5), fresh(rows, 0.7)];
+            steps.extend(std::iter::repeat_n(fresh(rows, 1.0), 8));
+            (None, steps, 1)
         } else {
-            let mut steps = vec![step(capped(8_192), 0.5, true), step(capped(8_192), 0.7, true)];
+            let start = Start { hessian_rows: START_ROWS.min(rows), damping: 0.7, slope: variance };
+            let second = if rare && rows > HESSIAN_ROWS { 2 * START_ROWS } else { START_ROWS };
+            let mut steps = vec![fresh(capped(second), 0.8)];
             if rows <= HESSIAN_ROWS {
                 // Few rows: two Hessians on all of them. A subset that misses the few rows of a rare column leaves its weight
                 // and its curvature far off, and full steps on that Hessian then creep or overshoot.
-                steps.extend([step(rows, 1.0, true), step(rows, 1.0, true)]);
+                steps.extend([fresh(rows, 1.0), fresh(rows, 1.0)]);
+                (Some(start), steps, 2)
             } else {
-                steps.extend([step(24_576, 1.0, true), step(HESSIAN_ROWS, 1.0, true)]);
+                steps.push(fresh(capped((rows / 2).clamp(HESSIAN_ROWS, MOST_HESSIAN_ROWS)), 1.0));
+                // Rare labels leave fewer informative rows in a Hessian's subset.
+                (Some(start), steps, if rare { 4 } else { 3 })
             }
-            // The end check's step comes on top. Rare labels leave fewer informative rows in a Hessian's subset.
-            steps.extend(std::iter::repeat_n(step(rows, 1.0, false), if variance < RARE { 3 } else { 2 }));
-            steps
         };
+        // The last of the full steps is the end check's.
+        let spread = if rare { RARE_SPREAD } else { SPREAD };
+        let mut full = momentum(full_steps, spread).map(|(damping, momentum)| Step { rows, damping, momentum, fresh_hessian: false });
+        let last = full.next_back().unwrap_or(Step { rows, damping: 1.0, momentum: 0.0, fresh_hessian: false });
+        steps.extend(full);
         Ok(Self {
             sizes,
+            start,
             steps,
+            last,
             interval,
             harmonics,
             trigonometric_bits: if few { 13 } else { 10 },
@@ -187,7 +223,7 @@ impl Schedule {
     /// Rows that go through the gate in all steps together, the end check included.
     #[must_use]
     pub fn gate_rows(&self) -> usize {
-        self.steps.iter().map(|step| step.rows).sum::<usize>() + self.sizes.rows
+        self.steps.iter().map(|step| step.rows).sum::<usize>() + self.last.rows
     }
 
     /// The period of a step's gate in logits.
@@ -207,6 +243,22 @@ impl Schedule {
     pub fn check_gate(&self) -> GatePlan {
         GatePlan { harmonics: 2 * self.harmonics, frequency: self.frequency / 2, ..self.gate(self.sizes.rows, 1) }
     }
+}
+
+/// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
+/// outer iteration, whose matrix 1 − H⁻¹·(full Hessian) has its spectrum within ± `spread`.
+fn momentum(count: usize, spread: f64) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+    let mut weights = Vec::with_capacity(count);
+    let mut omega = 1.0;
+    for k in 0..count {
+        omega = match k {
+            0 => 1.0,
+            1 => 1.0 / (1.0 - spread * spread / 2.0),
+            _ => 1.0 / (1.0 - spread * spread * omega / 4.0),
+        };
+        weights.push((omega, omega - 1.0));
+    }
+    weights.into_iter()
 }
 
 #[cfg(test)]
@@ -231,6 +283,23 @@ mod tests {
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
         Schedule::new(wide).unwrap().check_gate().level().unwrap();
+    }
+
+    #[test]
+    fn full_steps_follow_the_chebyshev_polynomial_of_the_spread() {
+        // The error of an eigendirection with 1 − eigenvalue = x after k steps is T_k(x/ρ)/T_k(1/ρ).
+        let chebyshev = |k: usize, x: f64| (2..=k).fold((1.0, x), |(a, b), _| (b, 2.0 * x * b - a)).1;
+        for k in 1..=4 {
+            for x in [-0.5, -0.2, 0.0, 0.31, 0.5, 0.8] {
+                let (mut before, mut error) = (0.0, 1.0);
+                for (damping, momentum) in momentum(k, RARE_SPREAD) {
+                    let moved: f64 = -damping * (1.0 - x) * error + momentum * (error - before);
+                    (before, error) = (error, error + moved);
+                }
+                let exact = chebyshev(k, x / RARE_SPREAD) / chebyshev(k, 1.0 / RARE_SPREAD);
+                assert!((error - exact).abs() < 1e-12, "{k} steps, {x}: {error} for {exact}");
+            }
+        }
     }
 
     #[test]

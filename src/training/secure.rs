@@ -17,9 +17,9 @@
 use crate::contract::Disclosure;
 use crate::error::{Exit, Failure};
 use crate::training::features::Features;
-use crate::training::hessian::hessian;
+use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::opening::{self, Ledger};
-use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, Step, WEIGHT_BITS, WIDEST_INTERVAL};
+use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
 use crate::training::series;
 use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
@@ -133,14 +133,31 @@ impl Party<'_> {
         let (own_width, features, rows) = (self.features.width(), self.features, r.len());
         let (held, sent) = (backward_plan(rows, own_width)?, backward_plan(rows, self.peer_width)?);
         let (ours, theirs) = self.both_ways(&held, &|i, j| features.value(j, i), &sent, &|j, _| r[j])?;
-        let mut own = ours;
-        for (i, r) in r.iter().enumerate() {
-            for (sum, x) in own.iter_mut().zip(features.row(i)) {
-                *sum = sum.wrapping_add((i64::from(*x) as u64).wrapping_mul(*r));
-            }
-        }
-        own.iter_mut().for_each(|x| *x &= MASK);
+        let own = features.transposed_times(r).iter().zip(&ours).map(|(a, b)| ring50::add(*a, *b)).collect();
         Ok(self.in_order(own, theirs))
+    }
+
+    /// Shares of the gradient of the constant model (24 fraction bits). Its residuals are the owner's own, so the owner's block
+    /// is local and one product in one direction gives the partner's; the ridge is free of the intercept and adds nothing.
+    fn first_gradient(&mut self, residuals: Option<&[u64]>) -> Result<Vec<u64>, AlgebraError> {
+        let (rows, features) = (self.features.rows(), self.features);
+        let (own, peers) = match residuals {
+            Some(r) => {
+                let plan = backward_plan(rows, self.peer_width)?;
+                upload(self.engine, self.channel, &plan, &|j, _| r[j])?;
+                let peers = receive_product(self.engine, self.channel, &plan)?;
+                (features.transposed_times(r), peers)
+            }
+            None => {
+                let plan = backward_plan(rows, features.width())?;
+                let uploaded = receive_upload(self.engine, self.channel, &plan)?;
+                let own = multiply(self.engine, self.channel, &plan, &uploaded, &|i, j| features.value(j, i))?;
+                (own, vec![0; self.peer_width])
+            }
+        };
+        let sums = self.in_order(own, peers);
+        let batch = Batch { shares: &sums, modulus: MASK + 1, factor: mean_factor(rows) };
+        Ok(lift(self.engine, self.channel, &[batch])?.concat())
     }
 
     /// Shares of the gradient (24 fraction bits) and of σ′ where the owner passes a second series.
@@ -164,13 +181,19 @@ impl Party<'_> {
         }
         let sums = self.backward(&r)?;
         let exp2 = |bits: u32| f64::from(bits).exp2();
-        let mean = exp2(STEP_BITS) / (plan.rows as f64 * exp2(COLUMN_BITS + RESULT_BITS));
+        let mean = mean_factor(plan.rows);
         let shrink = exp2(STEP_BITS) / exp2(RIDGE_BITS + WEIGHT_BITS);
         let batches =
             [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
         Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), functions.next()))
     }
+}
+
+/// What turns sums over `rows` rows into means with [`STEP_BITS`].
+fn mean_factor(rows: usize) -> f64 {
+    let exp2 = |bits: u32| f64::from(bits).exp2();
+    exp2(STEP_BITS) / (rows as f64 * exp2(COLUMN_BITS + RESULT_BITS))
 }
 
 /// What a party has when a training ended well.
@@ -209,22 +232,38 @@ pub fn train(
     if let Some(o) = owner {
         w[0] = ring50::from_real(o.base_logit, WEIGHT_BITS);
     }
-    let total = schedule.steps.len() as u64 + 1;
+    let early = u64::from(schedule.start.is_some());
+    let total = early + schedule.steps.len() as u64 + 1;
+    let size = party.size();
     let mut matrix: Option<SharedMatrix> = None;
-    let mut last = vec![0u64; party.size()];
+    let mut last = vec![0u64; size];
+    // w before the last move.
+    let mut before = w.clone();
+    if let Some(start) = &schedule.start {
+        progress(0, total);
+        let residuals: Option<Vec<u64>> = owner.map(|o| {
+            let value = |label: bool| ring50::from_real(sigmoid(o.base_logit) - f64::from(u8::from(label)), RESULT_BITS);
+            o.labels.iter().map(|label| value(*label)).collect()
+        });
+        let g = party.first_gradient(residuals.as_deref())?;
+        let shares = constant_hessian(&mut party, start)?;
+        let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size)?;
+        let step = solve(&mut party, &exchanged, &g, &schedule.solver)?;
+        apply(&mut party, &mut w, &mut before, &step, start.damping, 0.0)?;
+        matrix = Some(exchanged);
+    }
     for (done, step) in schedule.steps.iter().enumerate() {
-        progress(done as u64, total);
+        progress(early + done as u64, total);
         let functions = if step.fresh_hessian { 2 } else { 1 };
         let series = step_series.get(..functions).unwrap_or_default();
         let (g, slope) = party.gradient(&w, &schedule.gate(step.rows, functions), series, centre, labels)?;
         if let Some(slope) = slope {
             let shares = hessian(&mut party, &slope)?;
-            let size = party.size();
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
         }
         let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
         last = solve(&mut party, matrix, &g, &schedule.solver)?;
-        apply(&mut party, &mut w, &last, step)?;
+        apply(&mut party, &mut w, &mut before, &last, step.damping, step.momentum)?;
     }
     progress(total - 1, total);
     // End check: a step with doubled period and harmonics; it and the last step must be small.
@@ -233,13 +272,12 @@ pub fn train(
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
     let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
-    let before =
-        compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
-    let bit = party.engine.transfers().and(party.channel, &[near], &[before]).map_err(AlgebraError::from)?;
+    let held = compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
+    let bit = party.engine.transfers().and(party.channel, &[near], &[held]).map_err(AlgebraError::from)?;
     if !opening::end_check(party.channel, ledger, bit.first().copied().unwrap_or(false))? {
         return Err(not_converged(schedule));
     }
-    apply(&mut party, &mut w, &proposed, &Step { rows: features.rows(), damping: 1.0, fresh_hessian: false })?;
+    apply(&mut party, &mut w, &mut before, &proposed, schedule.last.damping, schedule.last.momentum)?;
     let (own, peers) = party.blocks(&w);
     let (own, peers) = (own.to_vec(), peers.to_vec());
     let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
@@ -251,13 +289,30 @@ pub fn train(
     })
 }
 
-/// w ← w − damping·step.
-fn apply(party: &mut Party<'_>, w: &mut [u64], step: &[u64], schedule: &Step) -> Result<(), AlgebraError> {
-    let factor = schedule.damping * f64::from(WEIGHT_BITS as i32 - STEP_BITS as i32).exp2();
-    let moved = lift(party.engine, party.channel, &[Batch { shares: step, modulus: MASK + 1, factor }])?;
-    for (w, step) in w.iter_mut().zip(moved.iter().flatten()) {
+/// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.
+fn apply(
+    party: &mut Party<'_>,
+    w: &mut Vec<u64>,
+    before: &mut Vec<u64>,
+    step: &[u64],
+    damping: f64,
+    momentum: f64,
+) -> Result<(), AlgebraError> {
+    let factor = damping * f64::from(WEIGHT_BITS as i32 - STEP_BITS as i32).exp2();
+    let moved: Vec<u64> = w.iter().zip(before.iter()).map(|(w, old)| ring50::sub(*w, *old)).collect();
+    let mut batches = vec![Batch { shares: step, modulus: MASK + 1, factor }];
+    if momentum != 0.0 {
+        batches.push(Batch { shares: &moved, modulus: MASK + 1, factor: momentum });
+    }
+    let lifted = lift(party.engine, party.channel, &batches)?;
+    let mut next = w.clone();
+    for (w, step) in next.iter_mut().zip(lifted.first().into_iter().flatten()) {
         *w = ring50::sub(*w, *step);
     }
+    for (w, moved) in next.iter_mut().zip(lifted.get(1).into_iter().flatten()) {
+        *w = ring50::add(*w, *moved);
+    }
+    *before = std::mem::replace(w, next);
     Ok(())
 }
 

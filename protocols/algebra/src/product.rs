@@ -23,6 +23,8 @@ use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
 use colift_primitives::rng::Prg;
 use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
 const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
@@ -53,11 +55,25 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The cheapest tiling of a shape. With `fixed_upload` the uploads are not counted (they serve many products).
+    /// The cheapest tiling of a shape. With `fixed_upload` the uploads are not counted (they serve many products). A training
+    /// asks for the same few shapes again and again, so each is searched for once in a process.
     ///
     /// # Errors
     /// Config class: the worst-case noise fits no chain, or an empty shape.
     pub fn new(shape: Shape, fixed_upload: bool) -> Result<Self, AlgebraError> {
+        static KNOWN: Mutex<BTreeMap<(usize, usize, usize, u32, bool), Plan>> = Mutex::new(BTreeMap::new());
+        let key = (shape.rows, shape.inner, shape.columns, shape.entry_bits, fixed_upload);
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        if let Some(plan) = known {
+            return Ok(plan);
+        }
+        let plan = Self::search(shape, fixed_upload)?;
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(key, plan);
+        Ok(plan)
+    }
+
+    /// Looks at every tiling.
+    fn search(shape: Shape, fixed_upload: bool) -> Result<Self, AlgebraError> {
         if shape.rows == 0 || shape.inner == 0 || shape.columns == 0 {
             return Err(AlgebraError::Parameters("a matrix product with an empty side".into()));
         }
