@@ -15,7 +15,7 @@ use crate::rehearse::programs::{self, Sides};
 use crate::report::{Cost, Ordered, PerParty, StageCost};
 use crate::results::write_private;
 use crate::session::{Home, Identity, Pins};
-use crate::training::recipe::Recipe;
+use crate::training::scaling::Scaling;
 use crate::training::twin::{SecureModel, TwinGap, compare, fit_logistic};
 use colift_channel::shaper::{LinkShape, Shaper};
 use data::{DataSpec, Generator};
@@ -197,7 +197,7 @@ fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<PartyResult>) -> 
     let all = spec.owner_columns + spec.partner_columns;
     let (columns, labels) = Generator::new(spec).columns(0..all);
     let names: Vec<String> = (0..all).map(|j| format!("c{j}")).collect();
-    let x = Recipe::fit(&columns, &names, party::CLIP)?.apply(&columns)?;
+    let x = Scaling::fit(&columns, &names, party::CLIP)?.apply(&columns)?;
     drop(columns);
     let fit = fit_logistic(&x, &labels, flags.l2)?;
     let coefficients: Vec<f64> = results.owner.coefficients.iter().chain(&results.partner.coefficients).copied().collect();

@@ -10,7 +10,7 @@ use crate::session::{Home, Identity, LinkSpec, Pins, connect};
 use crate::training::cost::declare_training;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
-use crate::training::recipe::Recipe;
+use crate::training::scaling::Scaling;
 use crate::training::schedule::{PublicSizes, Schedule};
 use crate::training::secure::{OwnerInput, train};
 use colift_algebra::Engine;
@@ -95,8 +95,8 @@ fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult,
     let mut clock = StageClock::new(side);
     let before = channel.counters();
     clock.begin("train");
-    let recipe = Recipe::fit(&columns, &names, CLIP)?;
-    let standardised = recipe.apply(&columns)?;
+    let scaling = Scaling::fit(&columns, &names, CLIP)?;
+    let standardised = scaling.apply(&columns)?;
     drop(columns);
     if standardised.ncols() != names.len() {
         return Err(Failure::new(Exit::Data, 962, "a column of the benchmark is constant").hint("choose more rows"));

@@ -33,7 +33,7 @@ const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
 const PLAINTEXT: Plaintext = Plaintext::PowerOfTwo(ring50::BITS);
 
 /// Public shape of a product A (rows × inner) · B (inner × columns).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape {
     /// Rows of A.
     pub rows: usize,
@@ -61,8 +61,8 @@ impl Plan {
     /// # Errors
     /// Config class: the worst-case noise fits no chain, or an empty shape.
     pub fn new(shape: Shape, fixed_upload: bool) -> Result<Self, AlgebraError> {
-        static KNOWN: Mutex<BTreeMap<(usize, usize, usize, u32, bool), Plan>> = Mutex::new(BTreeMap::new());
-        let key = (shape.rows, shape.inner, shape.columns, shape.entry_bits, fixed_upload);
+        static KNOWN: Mutex<BTreeMap<(Shape, bool), Plan>> = Mutex::new(BTreeMap::new());
+        let key = (shape, fixed_upload);
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         if let Some(plan) = known {
             return Ok(plan);

@@ -190,8 +190,8 @@ mod tests {
     fn both_directions_carry_their_bytes_unchanged_and_no_faster_than_the_bandwidth() {
         let shape = LinkShape { bits_per_second: 40_000_000, one_way: Duration::from_millis(1) };
         let (_shaper, near, far) = connected(shape);
-        let size = 1_000_003;
-        let bytes = |salt: usize| (0..size).map(|i| (i * 31 + i / 251 + salt) as u8).collect::<Vec<u8>>();
+        const SIZE: usize = 1_000_003;
+        let bytes = |salt: usize| (0..SIZE).map(|i| (i * 31 + i / 251 + salt) as u8).collect::<Vec<u8>>();
         let start = Instant::now();
         let transfer = |mut from: TcpStream, mut to: TcpStream, salt: usize| {
             let sender = std::thread::spawn(move || {
@@ -210,7 +210,7 @@ mod tests {
         for end in [there, back] {
             let (same, at) = end.join().unwrap();
             assert!(same);
-            assert!(at - start >= shape.occupies(size));
+            assert!(at - start >= shape.occupies(SIZE));
         }
     }
 
