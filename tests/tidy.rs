@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("contract", &["data", "error"]),
     ("session", &["contract", "data", "error"]),
     ("align", &["data", "error"]),
-    ("training", &["contract", "error"]),
+    ("training", &["contract", "error", "evaluation"]),
     ("report", &["data", "error", "evaluation", "training"]),
     ("recipe", &["data", "error", "training"]),
     ("model", &["contract", "data", "error", "recipe", "report", "training"]),

@@ -6,7 +6,7 @@
 use crate::error::Failure;
 use crate::training::hessian::{cross_plan, own_plan};
 use crate::training::opening;
-use crate::training::schedule::{Schedule, Step};
+use crate::training::schedule::{HessianPrecision, Schedule, Step};
 use crate::training::secure::{backward_plan, forward_plan};
 use colift_algebra::gate::{self, GatePlan};
 use colift_algebra::product::Plan;
@@ -60,10 +60,10 @@ impl Ends {
         Ok(())
     }
 
-    fn hessian(&mut self, rows: usize) -> Result<(), AlgebraError> {
+    fn hessian(&mut self, rows: usize, precision: &HessianPrecision) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
-        self.both_ways(&own_plan(rows, owner)?, &own_plan(rows, partner)?);
-        self.both_ways(&cross_plan(rows, owner, partner)?, &cross_plan(rows, partner, owner)?);
+        self.both_ways(&own_plan(rows, owner, precision)?, &own_plan(rows, partner, precision)?);
+        self.both_ways(&cross_plan(rows, owner, partner, precision)?, &cross_plan(rows, partner, owner, precision)?);
         let pairs = |width: usize| width * (width + 1) / 2;
         self.lift(pairs(owner) + pairs(partner) + owner * partner);
         self.exchange()
@@ -111,16 +111,16 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
     if let Some(start) = &schedule.start {
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
-        ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0)?);
+        ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0, &schedule.precision(start.hessian_rows))?);
         ends.lift(widths.0 * widths.1);
         ends.exchange()?;
         ends.solve(schedule.solver.iterations)?;
         ends.lift(size);
     }
     for step in &schedule.steps {
-        ends.gradient(&schedule.gate(step.rows, if step.fresh_hessian { 2 } else { 1 }))?;
-        if step.fresh_hessian {
-            ends.hessian(step.rows)?;
+        ends.gradient(&schedule.gate(step))?;
+        if step.hessian_rows > 0 {
+            ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
         }
         ends.solve(schedule.solver.iterations)?;
         ends.applied(step);

@@ -1,11 +1,15 @@
 //! One party's training columns as the protocols use them: whitened, in fixed point, with the ridge in the same coordinates.
 
 use crate::error::{Exit, Failure};
+use crate::evaluation::random::SplitMix;
 use crate::training::linear::whiten;
-use crate::training::schedule::{COLUMN_BITS, COLUMN_LIMIT, HESSIAN_BITS, HESSIAN_COLUMN_BITS, RIDGE_BITS};
+use crate::training::schedule::{COLUMN_BITS, COLUMN_LIMIT, HESSIAN_BITS, HessianPrecision, RIDGE_BITS};
 use colift_algebra::ring50::MASK;
 use ndarray::Array2;
 use rayon::prelude::*;
+
+/// Rows of a block of the local products.
+const BLOCK: usize = 4096;
 
 /// Whitened columns X·R⁻¹ of one party, RᵀR = XᵀX/n + 4λI; the owner's come after a column of ones (the intercept).
 #[derive(Clone, Debug)]
@@ -13,8 +17,8 @@ pub struct Features {
     rows: usize,
     width: usize,
     intercept: bool,
-    /// Row-major, [`COLUMN_BITS`] fraction bits.
-    values: Vec<i32>,
+    /// Column by column, [`COLUMN_BITS`] fraction bits.
+    values: Vec<i16>,
     /// R⁻¹.
     back: Array2<f64>,
     /// λ·R⁻ᵀR⁻¹, zero for the intercept.
@@ -33,23 +37,23 @@ impl Features {
         let (whitened, back) =
             if columns == 0 { (standardised.clone(), Array2::zeros((0, 0))) } else { whiten(standardised.view(), 4.0 * l2)? };
         let scale = f64::from(COLUMN_BITS).exp2();
-        let mut values = vec![0i32; rows * width];
-        for (row, target) in whitened.rows().into_iter().zip(values.chunks_exact_mut(width.max(1))) {
-            if intercept {
-                target[0] = 1 << COLUMN_BITS;
-            }
-            for (value, slot) in row.iter().zip(&mut target[shift..]) {
-                if value.abs() >= COLUMN_LIMIT {
-                    return Err(Failure::new(
-                        Exit::Data,
-                        643,
-                        format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"),
-                    )
-                    .hint("lower `clip` in the job, or leave out columns that are almost always zero"));
-                }
-                *slot = (value * scale).round() as i32;
-            }
+        let mut values = vec![0i16; rows * width];
+        if intercept {
+            values[..rows].fill(1 << COLUMN_BITS);
         }
+        let too_large = |value: f64| {
+            Failure::new(Exit::Data, 643, format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"))
+                .hint("lower `clip` in the job, or leave out columns that are almost always zero")
+        };
+        values[shift * rows..].par_chunks_exact_mut(rows.max(1)).enumerate().try_for_each(|(j, column)| {
+            for (slot, value) in column.iter_mut().zip(whitened.column(j)) {
+                if value.abs() >= COLUMN_LIMIT {
+                    return Err(too_large(*value));
+                }
+                *slot = (value * scale).round() as i16;
+            }
+            Ok(())
+        })?;
         let mut ridge = Array2::zeros((width, width));
         for i in 0..columns {
             for j in 0..columns {
@@ -71,56 +75,62 @@ impl Features {
         self.width
     }
 
-    /// Value of row i, column j with [`COLUMN_BITS`] fraction bits.
+    /// A column with [`COLUMN_BITS`] fraction bits.
     #[must_use]
-    #[inline]
-    pub fn value(&self, i: usize, j: usize) -> i64 {
-        i64::from(self.values[i * self.width + j])
+    pub fn column(&self, j: usize) -> &[i16] {
+        &self.values[j * self.rows..(j + 1) * self.rows]
     }
 
-    /// The same with [`HESSIAN_COLUMN_BITS`].
+    /// X·w modulo 2^50 on the first `rows` rows, in fixed point.
     #[must_use]
-    #[inline]
-    pub fn coarse(&self, i: usize, j: usize) -> i64 {
-        const DROP: u32 = COLUMN_BITS - HESSIAN_COLUMN_BITS;
-        (self.value(i, j) + (1 << (DROP - 1))) >> DROP
-    }
-
-    /// A row with [`COLUMN_BITS`] fraction bits.
-    #[must_use]
-    pub fn row(&self, i: usize) -> &[i32] {
-        &self.values[i * self.width..(i + 1) * self.width]
-    }
-
-    /// Coarse values of the first `rows` rows column by column, `rows` each.
-    #[must_use]
-    pub fn coarse_columns(&self, rows: usize) -> Vec<i32> {
-        let mut columns = vec![0i32; self.width * rows];
-        columns.par_chunks_exact_mut(rows.max(1)).enumerate().for_each(|(j, column)| {
-            column.iter_mut().enumerate().for_each(|(i, slot)| *slot = self.coarse(i, j) as i32);
+    pub fn times(&self, w: &[u64], rows: usize) -> Vec<u64> {
+        let mut sums = vec![0u64; rows];
+        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+            for (j, w) in w.iter().enumerate() {
+                let column = &self.column(j)[block * BLOCK..][..sums.len()];
+                for (sum, x) in sums.iter_mut().zip(column) {
+                    *sum = sum.wrapping_add((i64::from(*x) as u64).wrapping_mul(*w));
+                }
+            }
+            sums.iter_mut().for_each(|sum| *sum &= MASK);
         });
-        columns
+        sums
     }
 
     /// Xᵀ·r modulo 2^50 over the first `r.len()` rows, in fixed point.
     #[must_use]
     pub fn transposed_times(&self, r: &[u64]) -> Vec<u64> {
-        const BLOCK: usize = 4096;
-        let width = self.width.max(1);
-        let parts = self.values.par_chunks(BLOCK * width).zip(r.par_chunks(BLOCK)).map(|(values, r)| {
-            let mut sums = vec![0u64; self.width];
-            for (row, r) in values.chunks_exact(width).zip(r) {
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum = sum.wrapping_add((i64::from(*x) as u64).wrapping_mul(*r));
+        let dot = |j: usize| {
+            let products = self.column(j).iter().zip(r).map(|(x, r)| (i64::from(*x) as u64).wrapping_mul(*r));
+            products.fold(0u64, u64::wrapping_add) & MASK
+        };
+        (0..self.width).into_par_iter().map(dot).collect()
+    }
+
+    /// The columns that make a Hessian of the first `rows` rows, with the precision's fraction bits: rounded up or down by chance
+    /// (public coins), so that no column's mean moves. Where a rare column is denser in these rows than the precision allows, its
+    /// values shrink: a Hessian only preconditions.
+    #[must_use]
+    pub fn coarse_columns(&self, rows: usize, precision: &HessianPrecision) -> Vec<i32> {
+        let drop = COLUMN_BITS - precision.column_bits;
+        let mut columns = vec![0i32; self.width * rows];
+        columns.par_chunks_exact_mut(rows.max(1)).enumerate().for_each(|(j, column)| {
+            let mut random = SplitMix::new(u64::from(self.intercept), j as u64);
+            for (slots, values) in column.chunks_mut(8).zip(self.column(j).chunks(8)) {
+                let word = random.next();
+                for (k, (slot, value)) in slots.iter_mut().zip(values).enumerate() {
+                    let coin = (word >> (8 * k)) as i32 & ((1 << drop) - 1);
+                    *slot = (i32::from(*value) + coin) >> drop;
                 }
             }
-            sums
+            let mass: f64 = column.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            let most = precision.square_mass(rows);
+            if mass > most {
+                let shrink = (most / mass).sqrt();
+                column.iter_mut().for_each(|x| *x = (f64::from(*x) * shrink) as i32);
+            }
         });
-        let add = |mut a: Vec<u64>, b: Vec<u64>| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_add(b));
-            a
-        };
-        parts.reduce(|| vec![0u64; self.width], add).into_iter().map(|sum| sum & MASK).collect()
+        columns
     }
 
     /// Entry of the ridge matrix with [`RIDGE_BITS`].
@@ -157,12 +167,36 @@ mod tests {
         let weights = features.unwhiten(&whitened);
         for i in 0..400 {
             let direct = weights[0] + (0..3).map(|j| x[[i, j]] * weights[1 + j]).sum::<f64>();
-            let fixed = (0..4).map(|j| features.value(i, j) as f64 / 256.0 * whitened[j]).sum::<f64>();
+            let fixed = (0..4).map(|j| f64::from(features.column(j)[i]) / 256.0 * whitened[j]).sum::<f64>();
             assert!((direct - fixed).abs() < 0.01);
         }
         let form: f64 =
             (0..4).flat_map(|i| (0..4).map(move |j| (i, j))).map(|(i, j)| whitened[i] * features.ridge[[i, j]] * whitened[j]).sum();
         let direct: f64 = weights[1..].iter().map(|w| 1e-3 * w * w).sum();
         assert!((form - direct).abs() < 1e-9);
+    }
+
+    #[test]
+    fn coarse_columns_keep_their_means_and_their_mass() {
+        // A rare column: 16 of 4,000 rows.
+        let x = Array2::from_shape_fn((4_000, 2), |(i, j)| {
+            if j == 0 { f64::from(u8::from(i % 250 == 0)) * 15.0 - 0.06 } else { (i % 7) as f64 / 2.0 - 1.5 }
+        });
+        let features = Features::new(&x, 1e-3, true).unwrap();
+        let precision = HessianPrecision { column_bits: 3, slope_bits: 8, modulus_bits: 40 };
+        let coarse = features.coarse_columns(4_000, &precision);
+        for (j, column) in coarse.chunks_exact(4_000).enumerate() {
+            let mean = |sum: f64, bits: i32| sum / 4_000.0 / f64::from(bits).exp2();
+            let exact = mean(features.column(j).iter().map(|x| f64::from(*x)).sum(), 8);
+            let got = mean(column.iter().map(|x| f64::from(*x)).sum(), 3);
+            assert!((exact - got).abs() < 4.0 / 16.0 / 4_000f64.sqrt(), "column {j}: {exact} became {got}");
+            assert!(column.iter().zip(features.column(j)).all(|(c, x)| (f64::from(*c) / 8.0 - f64::from(*x) / 256.0).abs() < 0.125));
+        }
+        // Four rows in a row, then none: eight times the mean square of all rows.
+        let x = Array2::from_shape_fn((4_000, 1), |(i, _)| f64::from(u8::from(i < 500)));
+        let features = Features::new(&x, 1e-3, false).unwrap();
+        let coarse = features.coarse_columns(500, &precision);
+        let mass: f64 = coarse.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+        assert!(mass <= precision.square_mass(500) && mass > 0.5 * precision.square_mass(500), "{mass}");
     }
 }

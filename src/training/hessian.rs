@@ -3,60 +3,80 @@
 //! Own block: products of two own columns (known in the clear) × the vector s. Cross block: X_oᵀ·diag(s)·X_p =
 //! X_oᵀ·(diag(s_p)·X_p) + (diag(s_o)·X_o)ᵀ·X_p, two products of a matrix known to one side with one known to the other.
 
-use crate::training::schedule::{HESSIAN_BITS, HESSIAN_COLUMN_BITS, Start};
+use crate::training::schedule::{COLUMN_LIMIT, HESSIAN_BITS, HessianPrecision, Start};
 use crate::training::secure::Party;
 use colift_algebra::AlgebraError;
-use colift_algebra::gate::RESULT_BITS;
 use colift_algebra::lift::{Batch, lift};
-use colift_algebra::product::{Plan, Shape, multiply, receive_product, receive_upload, upload};
-use colift_algebra::ring50::{self, MASK};
+use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
+use colift_algebra::ring50;
 use rayon::prelude::*;
 
-/// Bits of the largest product of two coarse columns: (64·2^5)² = 2^22.
-const PAIR_BITS: u32 = 22;
-/// Bits of the largest coarse column entry.
-const ENTRY_BITS: u32 = 11;
+/// Bits of [`COLUMN_LIMIT`].
+const LIMIT_BITS: u32 = (COLUMN_LIMIT as u32).trailing_zeros();
 
-/// The plan of a block's own pairs of columns times the slopes.
-pub(crate) fn own_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
-    Plan::new(Shape { rows: width * (width + 1) / 2, inner: rows, columns: 1, entry_bits: PAIR_BITS }, false)
+/// The plan of a block's own pairs of columns times the slopes. By Cauchy and Schwarz the absolute entries of a row add up to at
+/// most the bound of a column's sum of squares.
+pub(crate) fn own_plan(rows: usize, width: usize, precision: &HessianPrecision) -> Result<Plan, AlgebraError> {
+    let entry_bits = 2 * (LIMIT_BITS + precision.column_bits);
+    let row_bits = precision.square_mass(rows).log2().ceil() as u32;
+    let modulus_bits = precision.modulus_bits;
+    Plan::new(Shape { rows: width * (width + 1) / 2, inner: rows, columns: 1, entry_bits, row_bits, modulus_bits }, false)
 }
 
-/// The plan of a block times the other block scaled by the slopes.
-pub(crate) fn cross_plan(rows: usize, width: usize, other: usize) -> Result<Plan, AlgebraError> {
-    Plan::new(Shape { rows: width, inner: rows, columns: other, entry_bits: ENTRY_BITS }, false)
+/// The plan of a block times the other block scaled by the slopes. By Cauchy and Schwarz the absolute entries of a column add up
+/// to at most √(rows · its sum of squares).
+pub(crate) fn cross_plan(rows: usize, width: usize, other: usize, precision: &HessianPrecision) -> Result<Plan, AlgebraError> {
+    let entry_bits = LIMIT_BITS + precision.column_bits;
+    let row_bits = (rows as f64 * precision.square_mass(rows)).sqrt().log2().ceil() as u32;
+    let modulus_bits = precision.modulus_bits;
+    Plan::new(Shape { rows: width, inner: rows, columns: other, entry_bits, row_bits, modulus_bits }, false)
 }
 
-/// This party's share of the Hessian, row-major in the common order, [`HESSIAN_BITS`] fraction bits.
-pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, AlgebraError> {
+/// The entries of the transposed coarse columns, `rows` each.
+fn transposed(columns: &[i32], rows: usize) -> impl Fn(&Tile, &mut [i32]) + Sync {
+    move |tile, out| {
+        for (r, j) in tile.rows.clone().enumerate() {
+            let slots = out[r * tile.stride..][..tile.last + 1].iter_mut().rev();
+            slots.zip(&columns[j * rows..][tile.inner.clone()]).for_each(|(slot, x)| *slot = *x);
+        }
+    }
+}
+
+/// This party's share of the Hessian, row-major in the common order, [`HESSIAN_BITS`] fraction bits; `slope` has the precision's.
+pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64], precision: &HessianPrecision) -> Result<Vec<u64>, AlgebraError> {
     let rows = slope.len();
     let features = party.features;
     let (own_width, peer_width) = (features.width(), party.peer_width);
     // Own blocks: every pair i ≤ j of own columns is one row of a matrix known in the clear.
     let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
-    let columns = features.coarse_columns(rows);
+    let columns = features.coarse_columns(rows, precision);
     let column = |j: usize| &columns[j * rows..(j + 1) * rows];
-    let entry = |p: usize, row: usize| {
-        let (i, j) = pairs[p];
-        i64::from(columns[i * rows + row]) * i64::from(columns[j * rows + row])
+    let write = |tile: &Tile, out: &mut [i32]| {
+        for (r, p) in tile.rows.clone().enumerate() {
+            let (i, j) = pairs[p];
+            let products = column(i)[tile.inner.clone()].iter().zip(&column(j)[tile.inner.clone()]).map(|(a, b)| a * b);
+            out[r * tile.stride..][..tile.last + 1].iter_mut().rev().zip(products).for_each(|(slot, product)| *slot = product);
+        }
     };
-    let (ours, theirs) = party.both_ways(&own_plan(rows, own_width)?, &entry, &own_plan(rows, peer_width)?, &|row, _| slope[row])?;
+    let (holds, asks) = (own_plan(rows, own_width, precision)?, own_plan(rows, peer_width, precision)?);
+    let (ours, theirs) = party.both_ways(&holds, &write, &asks, &|row, _| slope[row])?;
+    let mask = (1u64 << precision.modulus_bits) - 1;
     let own_block: Vec<u64> = pairs
         .par_iter()
         .zip(ours)
         .map(|((i, j), share)| {
-            let products = column(*i).iter().zip(column(*j)).map(|(a, b)| (i64::from(*a) * i64::from(*b)) as u64);
-            products.zip(slope).fold(share, |sum, (product, s)| sum.wrapping_add(product.wrapping_mul(*s))) & MASK
+            let products = column(*i).iter().zip(column(*j)).map(|(a, b)| i64::from(a * b) as u64);
+            products.zip(slope).fold(share, |sum, (product, s)| sum.wrapping_add(product.wrapping_mul(*s))) & mask
         })
         .collect();
     // Cross block.
-    let scaled = |row: usize, j: usize| (i64::from(columns[j * rows + row]) as u64).wrapping_mul(slope[row]) & MASK;
-    let (holds, asks) = (cross_plan(rows, own_width, peer_width)?, cross_plan(rows, peer_width, own_width)?);
-    let (held, sent) = party.both_ways(&holds, &|i, row| i64::from(columns[i * rows + row]), &asks, &scaled)?;
+    let scaled = |row: usize, j: usize| (i64::from(columns[j * rows + row]) as u64).wrapping_mul(slope[row]);
+    let (holds, asks) = (cross_plan(rows, own_width, peer_width, precision)?, cross_plan(rows, peer_width, own_width, precision)?);
+    let (held, sent) = party.both_ways(&holds, &transposed(&columns, rows), &asks, &scaled)?;
     // held: own × peer; sent: peer × own.
     let cross_block: Vec<u64> =
-        (0..own_width * peer_width).map(|k| ring50::add(held[k], sent[k % peer_width * own_width + k / peer_width])).collect();
-    let factor = f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * HESSIAN_COLUMN_BITS + RESULT_BITS).exp2());
+        (0..own_width * peer_width).map(|k| held[k].wrapping_add(sent[k % peer_width * own_width + k / peer_width]) & mask).collect();
+    let factor = f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * precision.column_bits + precision.slope_bits).exp2());
     // The lift pairs the parties' shares: the owner's block, the partner's block, the cross block, in this order on both sides.
     let cross_first: Vec<u64> = if party.owner() {
         cross_block
@@ -64,19 +84,19 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64]) -> Result<Vec<u64>, 
         (0..own_width * peer_width).map(|k| cross_block[k % own_width * peer_width + k / own_width]).collect()
     };
     let blocks = party.in_order(own_block, theirs);
-    let batches = [Batch { shares: &blocks, modulus: MASK + 1, factor }, Batch { shares: &cross_first, modulus: MASK + 1, factor }];
+    let batches = [Batch { shares: &blocks, modulus: mask + 1, factor }, Batch { shares: &cross_first, modulus: mask + 1, factor }];
     let lifted = lift(party.engine, party.channel, &batches)?;
     Ok(assemble(party, &lifted[0], &lifted[1]))
 }
 
 /// This party's share of s·XᵀX/m + Q on the first m rows for the public slope s of the constant model, as [`hessian`]'s. Own
 /// blocks are each party's own; the cross block is one product of the partner's columns with the owner's, encrypted.
-pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start) -> Result<Vec<u64>, AlgebraError> {
+pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start, precision: &HessianPrecision) -> Result<Vec<u64>, AlgebraError> {
     let (rows, features) = (start.hessian_rows, party.features);
     let (own_width, peer_width) = (features.width(), party.peer_width);
-    let columns = features.coarse_columns(rows);
+    let columns = features.coarse_columns(rows, precision);
     let column = |j: usize| &columns[j * rows..(j + 1) * rows];
-    let factor = start.slope * f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * HESSIAN_COLUMN_BITS).exp2());
+    let factor = start.slope * f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * precision.column_bits).exp2());
     let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
     let own_block: Vec<u64> = pairs
         .par_iter()
@@ -88,17 +108,17 @@ pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start) -> Result<V
     let zeros = vec![0u64; peer_width * (peer_width + 1) / 2];
     // Owner's columns × partner's columns on both sides.
     let cross: Vec<u64> = if party.owner() {
-        let plan = cross_plan(rows, peer_width, own_width)?;
-        upload(party.engine, party.channel, &plan, &|row, j| ring50::from_signed(i64::from(columns[j * rows + row])))?;
+        let plan = cross_plan(rows, peer_width, own_width, precision)?;
+        upload(party.engine, party.channel, &plan, &|row, j| i64::from(columns[j * rows + row]) as u64)?;
         let share = receive_product(party.engine, party.channel, &plan)?;
         (0..own_width * peer_width).map(|k| share[k % peer_width * own_width + k / peer_width]).collect()
     } else {
-        let plan = cross_plan(rows, own_width, peer_width)?;
+        let plan = cross_plan(rows, own_width, peer_width, precision)?;
         let uploaded = receive_upload(party.engine, party.channel, &plan)?;
-        let share = multiply(party.engine, party.channel, &plan, &uploaded, &|i, row| i64::from(columns[i * rows + row]))?;
+        let share = multiply(party.engine, party.channel, &plan, &uploaded, Entries::Small(&transposed(&columns, rows)))?;
         (0..own_width * peer_width).map(|k| share[k % own_width * peer_width + k / own_width]).collect()
     };
-    let lifted = lift(party.engine, party.channel, &[Batch { shares: &cross, modulus: MASK + 1, factor }])?.concat();
+    let lifted = lift(party.engine, party.channel, &[Batch { shares: &cross, modulus: 1 << precision.modulus_bits, factor }])?.concat();
     let blocks = party.in_order(own_block, zeros);
     Ok(assemble(party, &blocks, &lifted))
 }

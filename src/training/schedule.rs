@@ -8,8 +8,6 @@ use colift_algebra::gate::GatePlan;
 
 /// Fraction bits of the columns in logits and gradients.
 pub const COLUMN_BITS: u32 = 8;
-/// Fraction bits of the columns in Hessians, which only precondition.
-pub const HESSIAN_COLUMN_BITS: u32 = 5;
 /// Fraction bits of the weights.
 pub const WEIGHT_BITS: u32 = 20;
 /// Fraction bits of gradients and steps.
@@ -24,19 +22,23 @@ pub const COLUMN_LIMIT: f64 = 64.0;
 pub const NARROWEST_INTERVAL: f64 = 4.0;
 /// Widest interval of the gate in logits.
 pub const WIDEST_INTERVAL: f64 = 160.0;
-/// Up to this many rows the last Hessians use all of them; beyond, half of them and at least as many as this.
-const HESSIAN_ROWS: usize = 49_152;
-/// Rows of the last Hessian at most.
-const MOST_HESSIAN_ROWS: usize = 131_072;
 /// Rows of the first Hessian, whose slopes are public.
 const START_ROWS: usize = 8_192;
-/// Public guess of the largest |1 − eigenvalue| of the last Hessian's inverse times the full Hessian, for the momentum of the full
-/// steps; beyond it they converge more slowly.
-const SPREAD: f64 = 0.3;
-/// The same where rare labels leave few informative rows in the last Hessian's subset.
-const RARE_SPREAD: f64 = 0.5;
+/// Rows of the second.
+const SECOND_ROWS: usize = 16_384;
+/// Rows of the last Hessian of a training of few million cells; rare labels leave fewer informative rows.
+const LAST_ROWS: usize = 24_576;
+/// The same for rare labels.
+const RARE_LAST_ROWS: usize = 32_768;
+/// From this many rows on a step on all rows costs more than larger Hessians.
+const MANY_ROWS: usize = 1 << 18;
 /// Below this variance of the label a training takes one more step on all rows.
 const RARE: f64 = 0.05;
+/// A column's mean square on a subset is at most this; on all rows it is at most 1.
+const SUBSET_EXCESS: f64 = 2.0;
+/// Twice the bits of the rows, four times those of the columns and those of the slopes: up to here tiles of eight pairs of columns
+/// fit three primes.
+const FITTING_BITS: u32 = 53;
 /// Below this many rows all steps run on all rows with a wide interval.
 const FEW_ROWS: usize = 5_000;
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
@@ -68,8 +70,8 @@ pub struct Step {
     pub damping: f64,
     /// Factor of the last move, which is added: 0 but for full steps after the first.
     pub momentum: f64,
-    /// Whether it makes a new Hessian.
-    pub fresh_hessian: bool,
+    /// Rows of its new Hessian, the first ones; 0 where it keeps the one before.
+    pub hessian_rows: usize,
 }
 
 /// The first step, from the constant model: its residuals are the owner's own, its slopes are one public number.
@@ -81,6 +83,40 @@ pub struct Start {
     pub damping: f64,
     /// σ′ at the middle of the signed bucket.
     pub slope: f64,
+}
+
+/// How precisely a Hessian is made: it only preconditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HessianPrecision {
+    /// Fraction bits of the columns.
+    pub column_bits: u32,
+    /// Fraction bits of the slopes.
+    pub slope_bits: u32,
+    /// k of the modulus 2^k of its products.
+    pub modulus_bits: u32,
+}
+
+impl HessianPrecision {
+    /// Precision of a Hessian on `rows` rows: slopes of `variance` and above have at least three bits; columns have three to five,
+    /// as many as products fit the shortest chain of primes.
+    #[must_use]
+    pub fn new(rows: usize, variance: f64) -> Self {
+        let row_bits = rows.next_power_of_two().ilog2();
+        // ⌈log₂(8/variance)⌉ by comparisons alone.
+        let slope_bits = (5..14).find(|bits| f64::from(1u32 << bits) * variance >= 8.0).unwrap_or(14);
+        let at = |column_bits: u32| {
+            // |Σ s·x·x'| ≤ (1/4 and rounding)·SUBSET_EXCESS·rows, and the lift wants a quarter of the modulus.
+            Self { column_bits, slope_bits, modulus_bits: row_bits + 2 * column_bits + slope_bits + 2 }
+        };
+        let fits = |bits: &u32| 2 * row_bits + 4 * bits + slope_bits <= FITTING_BITS;
+        at((4..=5).rev().find(fits).unwrap_or(3))
+    }
+
+    /// Bound on a column's sum of squares in its own units.
+    #[must_use]
+    pub fn square_mass(&self, rows: usize) -> f64 {
+        SUBSET_EXCESS * rows as f64 * f64::from(2 * self.column_bits).exp2()
+    }
 }
 
 /// A Chebyshev iteration with public bounds of the spectrum.
@@ -116,7 +152,7 @@ pub struct Schedule {
     pub last: Step,
     /// The gate's interval.
     pub interval: Interval,
-    /// Harmonics of a step; the end check doubles them.
+    /// Harmonics of a step; the end check adds the half harmonic.
     pub harmonics: usize,
     /// Fraction bits of sines and cosines.
     pub trigonometric_bits: u32,
@@ -124,6 +160,8 @@ pub struct Schedule {
     pub frequency: u64,
     /// The linear solver.
     pub solver: SolverPlan,
+    /// p(1 − p) in the middle of the signed bucket.
+    pub variance: f64,
     /// The end check's bound on every entry of the proposed step, in whitened coordinates.
     pub tolerance: f64,
 }
@@ -162,41 +200,55 @@ impl Schedule {
             )
             .hint("choose an interval such as [-12.0, 8.0]"));
         }
-        // Period 1.35 widths; an even frequency so that the end check can double the period exactly.
+        // Period 1.35 widths; an even frequency, for the end check's half harmonic.
         let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
         let frequency = 2 * (scale / (2.0 * 1.35 * width)).floor() as u64;
         let odds = ((sizes.rate_low / (1.0 - sizes.rate_low)) * (sizes.rate_high / (1.0 - sizes.rate_high))).sqrt();
         let rate = odds / (1.0 + odds);
         let variance = rate * (1.0 - rate);
-        // ln 20: the slowest eigenvector within the bounds shrinks to a tenth.
+        // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
+        // full steps are more, ln 8 is enough.
         let (upper, lower) = if few { (0.75, 0.0005) } else { (0.75, variance / 30.0) };
-        let iterations = (0.5 * (upper / lower).sqrt() * 2.995_732_273_553_991).ceil() as usize;
+        let accuracy = if !few && variance < RARE { 2.079_441_541_679_836 } else { 2.995_732_273_553_991 };
+        let iterations = (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize;
         let capped = |most: usize| most.min(rows * 9 / 10);
-        let fresh = |rows, damping| Step { rows, damping, momentum: 0.0, fresh_hessian: true };
+        let step = |rows, hessian_rows: usize, damping| Step { rows, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows) };
         let rare = variance < RARE;
-        let (start, mut steps, full_steps) = if few {
-            let mut steps = vec![fresh(rows, 0.5), fresh(rows, 0.7)];
-            steps.extend(std::iter::repeat_n(fresh(rows, 1.0), 8));
-            (None, steps, 1)
+        // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
+        // made ones; outside of it they converge more slowly.
+        let (start, mut steps, full_steps, spectrum) = if few {
+            let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
+            steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 8));
+            (None, steps, 1, (1.0, 1.0))
         } else {
             let start = Start { hessian_rows: START_ROWS.min(rows), damping: 0.7, slope: variance };
-            let second = if rare && rows > HESSIAN_ROWS { 2 * START_ROWS } else { START_ROWS };
-            let mut steps = vec![fresh(capped(second), 0.8)];
-            if rows <= HESSIAN_ROWS {
-                // Few rows: two Hessians on all of them. A subset that misses the few rows of a rare column leaves its weight
-                // and its curvature far off, and full steps on that Hessian then creep or overshoot.
-                steps.extend([fresh(rows, 1.0), fresh(rows, 1.0)]);
-                (Some(start), steps, 2)
-            } else {
-                steps.push(fresh(capped((rows / 2).clamp(HESSIAN_ROWS, MOST_HESSIAN_ROWS)), 1.0));
-                // Rare labels leave fewer informative rows in a Hessian's subset.
-                (Some(start), steps, if rare { 4 } else { 3 })
-            }
+            let mut steps = vec![step(capped(SECOND_ROWS), SECOND_ROWS, 1.0)];
+            let rest = match (rare, rows > MANY_ROWS) {
+                (true, false) => {
+                    steps.push(step(capped(RARE_LAST_ROWS), RARE_LAST_ROWS, 1.0));
+                    (4, (0.5, 1.3))
+                }
+                (true, true) => {
+                    steps.push(step(3 * SECOND_ROWS, LAST_ROWS, 1.0));
+                    steps.push(step(8 * SECOND_ROWS, 5 * SECOND_ROWS, 1.0));
+                    (3, (0.7, 1.2))
+                }
+                (false, false) => {
+                    // The gradient of this one is that of all rows already.
+                    steps.push(step(rows, LAST_ROWS, 1.0));
+                    (if rows > LAST_ROWS { 2 } else { 3 }, (0.6, 1.2))
+                }
+                (false, true) => {
+                    steps.push(step(8 * SECOND_ROWS, 3 * SECOND_ROWS, 1.0));
+                    (3, (0.7, 1.15))
+                }
+            };
+            (Some(start), steps, rest.0, rest.1)
         };
         // The last of the full steps is the end check's.
-        let spread = if rare { RARE_SPREAD } else { SPREAD };
-        let mut full = momentum(full_steps, spread).map(|(damping, momentum)| Step { rows, damping, momentum, fresh_hessian: false });
-        let last = full.next_back().unwrap_or(Step { rows, damping: 1.0, momentum: 0.0, fresh_hessian: false });
+        let full_step = |(damping, momentum)| Step { rows, damping, momentum, hessian_rows: 0 };
+        let mut full = momentum(full_steps, spectrum).map(full_step);
+        let last = full.next_back().unwrap_or(step(rows, 0, 1.0));
         steps.extend(full);
         Ok(Self {
             sizes,
@@ -208,6 +260,7 @@ impl Schedule {
             trigonometric_bits: if few { 13 } else { 10 },
             frequency,
             solver: SolverPlan { upper, lower, iterations },
+            variance,
             // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
             // ill-determined directions alone reaches half a unit.
             tolerance: if few { 1.0 } else { 0.4 } / (rows as f64 * variance).sqrt(),
@@ -232,22 +285,37 @@ impl Schedule {
         (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / self.frequency as f64
     }
 
-    /// The gate of a step on `rows` rows with `functions` functions.
+    /// Precision of a Hessian on so many rows.
     #[must_use]
-    pub fn gate(&self, rows: usize, functions: usize) -> GatePlan {
-        GatePlan { rows, functions, harmonics: self.harmonics, bits: self.trigonometric_bits, frequency: self.frequency }
+    pub fn precision(&self, rows: usize) -> HessianPrecision {
+        HessianPrecision::new(rows, self.variance)
     }
 
-    /// The end check's gate: double period, double harmonics, all rows.
+    /// The gate of a step.
+    #[must_use]
+    pub fn gate(&self, step: &Step) -> GatePlan {
+        GatePlan {
+            rows: step.rows,
+            second_rows: step.hessian_rows,
+            second_bits: self.precision(step.hessian_rows).slope_bits,
+            harmonics: self.harmonics,
+            half: false,
+            bits: self.trigonometric_bits,
+            frequency: self.frequency,
+        }
+    }
+
+    /// The end check's gate: all rows, with the half harmonic.
     #[must_use]
     pub fn check_gate(&self) -> GatePlan {
-        GatePlan { harmonics: 2 * self.harmonics, frequency: self.frequency / 2, ..self.gate(self.sizes.rows, 1) }
+        GatePlan { half: true, ..self.gate(&self.last) }
     }
 }
 
 /// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
-/// outer iteration, whose matrix 1 − H⁻¹·(full Hessian) has its spectrum within ± `spread`.
-fn momentum(count: usize, spread: f64) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+/// outer iteration, where H⁻¹·(full Hessian) has its spectrum within (low, high).
+fn momentum(count: usize, (low, high): (f64, f64)) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+    let (centre, spread) = ((low + high) / 2.0, (high - low) / (high + low));
     let mut weights = Vec::with_capacity(count);
     let mut omega = 1.0;
     for k in 0..count {
@@ -256,7 +324,7 @@ fn momentum(count: usize, spread: f64) -> impl DoubleEndedIterator<Item = (f64, 
             1 => 1.0 / (1.0 - spread * spread / 2.0),
             _ => 1.0 / (1.0 - spread * spread * omega / 4.0),
         };
-        weights.push((omega, omega - 1.0));
+        weights.push((omega / centre, omega - 1.0));
     }
     weights.into_iter()
 }
@@ -277,8 +345,9 @@ mod tests {
             assert_eq!(schedule, Schedule::new(sizes(rows)).unwrap());
             assert!(schedule.period() >= 1.35 * (schedule.interval.high - schedule.interval.low) * 0.999);
             assert!(schedule.steps.iter().all(|s| s.rows > 0 && s.rows <= rows));
-            assert!(schedule.steps[0].fresh_hessian);
-            schedule.gate(rows, 2).level().unwrap();
+            assert!(schedule.steps[0].hessian_rows > 0);
+            assert!(schedule.steps.iter().all(|s| s.hessian_rows <= s.rows));
+            schedule.gate(&schedule.steps[0]).level().unwrap();
             schedule.check_gate().level().unwrap();
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
@@ -287,16 +356,16 @@ mod tests {
 
     #[test]
     fn full_steps_follow_the_chebyshev_polynomial_of_the_spread() {
-        // The error of an eigendirection with 1 − eigenvalue = x after k steps is T_k(x/ρ)/T_k(1/ρ).
+        // The error of an eigendirection with 0.9 − eigenvalue = x after k steps is T_k(x/0.3)/T_k(0.9/0.3).
         let chebyshev = |k: usize, x: f64| (2..=k).fold((1.0, x), |(a, b), _| (b, 2.0 * x * b - a)).1;
         for k in 1..=4 {
             for x in [-0.5, -0.2, 0.0, 0.31, 0.5, 0.8] {
                 let (mut before, mut error) = (0.0, 1.0);
-                for (damping, momentum) in momentum(k, RARE_SPREAD) {
-                    let moved: f64 = -damping * (1.0 - x) * error + momentum * (error - before);
+                for (damping, momentum) in momentum(k, (0.6, 1.2)) {
+                    let moved: f64 = -damping * (0.9 - x) * error + momentum * (error - before);
                     (before, error) = (error, error + moved);
                 }
-                let exact = chebyshev(k, x / RARE_SPREAD) / chebyshev(k, 1.0 / RARE_SPREAD);
+                let exact = chebyshev(k, x / 0.3) / chebyshev(k, 0.9 / 0.3);
                 assert!((error - exact).abs() < 1e-12, "{k} steps, {x}: {error} for {exact}");
             }
         }

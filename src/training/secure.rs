@@ -25,13 +25,12 @@ use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
 use colift_algebra::gate::{self, GatePlan, RESULT_BITS, Series};
 use colift_algebra::lift::{Batch, lift};
-use colift_algebra::product::{Plan, Shape, multiply, receive_product, receive_upload, upload};
+use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
 use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::{AlgebraError, Engine};
 use colift_channel::{Channel, ChannelError};
 use colift_correlation::{Role, compare};
-use rayon::prelude::*;
 
 /// What the owner adds to its columns.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +43,29 @@ pub struct OwnerInput<'a> {
 
 /// Bits that bound a column entry or a ridge entry in a forward product.
 const FORWARD_BITS: u32 = 23;
+/// Amplitude of the end check's half harmonic.
+const HALF_HARMONIC: f64 = 0.5;
 /// Bits that bound a column entry in a backward product.
 const COLUMN_ENTRY_BITS: u32 = 14;
 
 /// The plan of X·w and Q·w at once, for a block of this width: rows below the data carry the ridge matrix.
 pub(crate) fn forward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
-    Plan::new(Shape { rows: rows + width, inner: width, columns: 1, entry_bits: FORWARD_BITS }, false)
+    Plan::new(Shape::new(rows + width, width, 1, FORWARD_BITS), false)
 }
 
 /// The plan of Xᵀ·r for a block of this width.
 pub(crate) fn backward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
-    Plan::new(Shape { rows: width, inner: rows, columns: 1, entry_bits: COLUMN_ENTRY_BITS }, false)
+    Plan::new(Shape::new(width, rows, 1, COLUMN_ENTRY_BITS), false)
+}
+
+/// The entries of Xᵀ.
+fn transposed(features: &Features) -> impl Fn(&Tile, &mut [i32]) + Sync {
+    |tile, out| {
+        for (r, j) in tile.rows.clone().enumerate() {
+            let slots = out[r * tile.stride..][..tile.last + 1].iter_mut().rev();
+            slots.zip(&features.column(j)[tile.inner.clone()]).for_each(|(slot, x)| *slot = i32::from(*x));
+        }
+    }
 }
 
 /// The state of one party.
@@ -99,13 +110,13 @@ impl Party<'_> {
     pub(crate) fn both_ways(
         &mut self,
         held: &Plan,
-        entry: &(dyn Fn(usize, usize) -> i64 + Sync),
+        write: &(dyn Fn(&Tile, &mut [i32]) + Sync),
         sent: &Plan,
         factor: &(dyn Fn(usize, usize) -> u64 + Sync),
     ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
         upload(self.engine, self.channel, sent, factor)?;
         let uploaded = receive_upload(self.engine, self.channel, held)?;
-        let ours = multiply(self.engine, self.channel, held, &uploaded, entry)?;
+        let ours = multiply(self.engine, self.channel, held, &uploaded, Entries::Small(write))?;
         let theirs = receive_product(self.engine, self.channel, sent)?;
         Ok((ours, theirs))
     }
@@ -115,14 +126,24 @@ impl Party<'_> {
         let (own_width, peer_width, features) = (self.features.width(), self.peer_width, self.features);
         let (held, sent) = (forward_plan(rows, own_width)?, forward_plan(rows, peer_width)?);
         // Rows below the data carry the ridge matrix: Q·w comes with the same ciphertexts.
-        let entry = |i: usize, j: usize| if i < rows { features.value(i, j) } else { features.ridge_fine(i - rows, j) };
+        let write = |tile: &Tile, out: &mut [i32]| {
+            let data = tile.rows.start.min(rows)..tile.rows.end.min(rows);
+            for (c, j) in tile.inner.clone().enumerate() {
+                let column = features.column(j)[data.clone()].iter();
+                out[tile.last - c..].iter_mut().step_by(tile.stride).zip(column).for_each(|(slot, x)| *slot = i32::from(*x));
+                for i in tile.rows.start.max(rows)..tile.rows.end {
+                    out[(i - tile.rows.start) * tile.stride + tile.last - c] = features.ridge_fine(i - rows, j) as i32;
+                }
+            }
+        };
         let (own_w, peer_w) = self.blocks(w);
         let (own_w, peer_w) = (own_w.to_vec(), peer_w.to_vec());
-        let (ours, theirs) = self.both_ways(&held, &entry, &sent, &|j, _| peer_w[j])?;
-        let local: Vec<u64> = (0..rows + own_width)
-            .into_par_iter()
-            .map(|i| (0..own_width).fold(0u64, |sum, j| sum.wrapping_add((entry(i, j) as u64).wrapping_mul(own_w[j]))))
-            .collect();
+        let (ours, theirs) = self.both_ways(&held, &write, &sent, &|j, _| peer_w[j])?;
+        let mut local = features.times(&own_w, rows);
+        local.extend((0..own_width).map(|i| {
+            let products = own_w.iter().enumerate().map(|(j, w)| (features.ridge_fine(i, j) as u64).wrapping_mul(*w));
+            products.fold(0u64, u64::wrapping_add)
+        }));
         let own: Vec<u64> = local.iter().zip(&ours).map(|(a, b)| ring50::add(*a & MASK, *b)).collect();
         let z = own[..rows].iter().zip(&theirs[..rows]).map(|(a, b)| ring50::add(*a, *b)).collect();
         Ok((z, self.in_order(own[rows..].to_vec(), theirs[rows..].to_vec())))
@@ -132,7 +153,7 @@ impl Party<'_> {
     fn backward(&mut self, r: &[u64]) -> Result<Vec<u64>, AlgebraError> {
         let (own_width, features, rows) = (self.features.width(), self.features, r.len());
         let (held, sent) = (backward_plan(rows, own_width)?, backward_plan(rows, self.peer_width)?);
-        let (ours, theirs) = self.both_ways(&held, &|i, j| features.value(j, i), &sent, &|j, _| r[j])?;
+        let (ours, theirs) = self.both_ways(&held, &transposed(features), &sent, &|j, _| r[j])?;
         let own = features.transposed_times(r).iter().zip(&ours).map(|(a, b)| ring50::add(*a, *b)).collect();
         Ok(self.in_order(own, theirs))
     }
@@ -151,7 +172,7 @@ impl Party<'_> {
             None => {
                 let plan = backward_plan(rows, features.width())?;
                 let uploaded = receive_upload(self.engine, self.channel, &plan)?;
-                let own = multiply(self.engine, self.channel, &plan, &uploaded, &|i, j| features.value(j, i))?;
+                let own = multiply(self.engine, self.channel, &plan, &uploaded, Entries::Small(&transposed(features)))?;
                 (own, vec![0; self.peer_width])
             }
         };
@@ -246,7 +267,7 @@ pub fn train(
             o.labels.iter().map(|label| value(*label)).collect()
         });
         let g = party.first_gradient(residuals.as_deref())?;
-        let shares = constant_hessian(&mut party, start)?;
+        let shares = constant_hessian(&mut party, start, &schedule.precision(start.hessian_rows))?;
         let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size)?;
         let step = solve(&mut party, &exchanged, &g, &schedule.solver)?;
         apply(&mut party, &mut w, &mut before, &step, start.damping, 0.0)?;
@@ -254,11 +275,11 @@ pub fn train(
     }
     for (done, step) in schedule.steps.iter().enumerate() {
         progress(early + done as u64, total);
-        let functions = if step.fresh_hessian { 2 } else { 1 };
-        let series = step_series.get(..functions).unwrap_or_default();
-        let (g, slope) = party.gradient(&w, &schedule.gate(step.rows, functions), series, centre, labels)?;
+        let gate = schedule.gate(step);
+        let series = step_series.get(..gate.functions()).unwrap_or_default();
+        let (g, slope) = party.gradient(&w, &gate, series, centre, labels)?;
         if let Some(slope) = slope {
-            let shares = hessian(&mut party, &slope)?;
+            let shares = hessian(&mut party, &slope, &schedule.precision(step.hessian_rows))?;
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
         }
         let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
@@ -266,7 +287,7 @@ pub fn train(
         apply(&mut party, &mut w, &mut before, &last, step.damping, step.momentum)?;
     }
     progress(total - 1, total);
-    // End check: a step with doubled period and harmonics; it and the last step must be small.
+    // End check: a step whose function tells logits from their aliases; it and the last step must be small.
     let (g, _) = party.gradient(&w, &schedule.check_gate(), &check_series, centre, labels)?;
     let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
@@ -316,14 +337,17 @@ fn apply(
     Ok(())
 }
 
-/// The owner's series: (σ, σ′) of a step, σ of the end check on a doubled interval.
+/// The owner's series: (σ, σ′) of a step, and the end check's: σ again within the period, as a series of σ(z) − ½·cos(π·u/P), u =
+/// z − centre, plus that half harmonic. One period further the half harmonic has the other sign, so that residuals of logits that
+/// left the period are off by up to 1 and the step that they propose is large.
 fn fit_series(schedule: &Schedule, base_logit: f64) -> Result<(Vec<Series>, Vec<Series>), Failure> {
     let (low, high) = (base_logit + schedule.interval.low, base_logit + schedule.interval.high);
     let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
     let fit = |function: &dyn Fn(f64) -> f64| series::fit(function, low, high, schedule.period(), schedule.harmonics);
-    let half = (high - low) / 2.0;
-    let check = series::fit(&sigmoid, low - half, high + half, 2.0 * schedule.period(), 2 * schedule.harmonics)?;
-    Ok((vec![fit(&sigmoid)?.series, fit(&slope)?.series], vec![check.series]))
+    let (centre, period) = ((low + high) / 2.0, schedule.period());
+    let mut check = fit(&|z| sigmoid(z) - HALF_HARMONIC * (std::f64::consts::PI * (z - centre) / period).cos())?.series;
+    check.harmonics.push((HALF_HARMONIC, 0.0));
+    Ok((vec![fit(&sigmoid)?.series, fit(&slope)?.series], vec![check]))
 }
 
 fn not_converged(schedule: &Schedule) -> Failure {

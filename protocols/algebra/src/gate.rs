@@ -8,11 +8,14 @@
 //!
 //! f = a_0 + Σ_k \[a_k cos kθ_o + b_k sin kθ_o\]·cos kθ_p + \[b_k cos kθ_o − a_k sin kθ_o\]·sin kθ_p.
 //!
+//! A plan may add the half harmonic, k = 1/2 (c even): it changes its sign from one period to the next, so that a function with
+//! it tells logits from their aliases.
+//!
 //! **Security.** Semi-honest. The partner uploads its rounded sines and cosines encrypted; the owner multiplies by its own,
 //! masks and floods ([`colift_rlwe::reply`], 2^-54 · 8192 a reply). The coefficients stay with the owner: the partner learns
 //! neither the function nor the base rate. Rounding is stochastic and unbiased, with secret coins.
 //!
-//! **Cost.** [`GatePlan::cost`]: 2K uploads and one reply a function for each 8,192 rows (a shorter block packs several terms
+//! **Cost.** [`GatePlan::cost`]: 2K uploads (two more with the half harmonic) and one reply a function for each 8,192 rows (a shorter block packs several terms
 //! into one ciphertext), then one lift an element: two rounds.
 //! **Messages.** `phases` (partner → owner), `gate reply` (owner → partner), the lift's.
 //! **Source.** Our design (docs/protocols/training.md); slot packing of BFV.
@@ -51,10 +54,14 @@ pub struct Series {
 pub struct GatePlan {
     /// Number of rows.
     pub rows: usize,
-    /// Number of functions of the same z.
-    pub functions: usize,
-    /// Harmonics K of every series.
+    /// The first so many rows have a second function of the same z.
+    pub second_rows: usize,
+    /// Fraction bits of the second function's results.
+    pub second_bits: u32,
+    /// Harmonics K of every series, without the half harmonic.
     pub harmonics: usize,
+    /// Whether the series end with the half harmonic.
+    pub half: bool,
     /// Fraction bits of the rounded sines and cosines, 10 or 13.
     pub bits: u32,
     /// The integer c: the period in z is 2^50 / c units.
@@ -62,29 +69,53 @@ pub struct GatePlan {
 }
 
 impl GatePlan {
-    /// Rows of every block: 8,192, and what is left.
-    fn blocks(&self) -> impl Iterator<Item = usize> {
-        let rows = self.rows;
-        (0..rows.div_ceil(N)).map(move |block| N.min(rows - block * N))
+    /// Rows of every block, 8,192 and what is left, and how many of them have a second function.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let (rows, second) = (self.rows, self.second_rows.min(self.rows));
+        (0..rows).step_by(N).map(move |start| (N.min(rows - start), N.min(second.saturating_sub(start))))
+    }
+
+    /// Number of functions.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        1 + usize::from(self.second_rows > 0)
+    }
+
+    /// Pairs of a cosine and a sine.
+    fn pairs(&self) -> usize {
+        self.harmonics + usize::from(self.half)
+    }
+
+    /// Terms: a cosine or a sine each.
+    fn terms(&self) -> usize {
+        2 * self.pairs()
+    }
+
+    /// Units of 2π/2^50 by which a unit of z turns pair number `pair`.
+    fn multiple(&self, pair: usize) -> u64 {
+        if pair < self.harmonics { self.frequency * (pair as u64 + 1) } else { self.frequency / 2 }
+    }
+
+    /// Elements that are lifted.
+    fn lifted(&self) -> usize {
+        self.rows + self.second_rows.min(self.rows)
     }
 
     /// Terms (a cosine or a sine each) that share a ciphertext in a block of this many rows: a short block has room for several.
     fn packed_terms(&self, rows: usize) -> usize {
-        (N / rows).clamp(1, 2 * self.harmonics)
+        (N / rows).clamp(1, self.terms())
     }
 
     /// Ciphertexts of a block of this many rows.
     fn uploads(&self, rows: usize) -> usize {
-        (2 * self.harmonics).div_ceil(self.packed_terms(rows))
+        self.terms().div_ceil(self.packed_terms(rows))
     }
 
     fn budget(&self, encoder: &SlotEncoder) -> NoiseBudget {
         NoiseBudget {
             operation: "trigonometric gate",
             plaintext: encoder.plaintext(),
-            products: 2 * self.harmonics,
-            support: N,
-            coefficient_bits: 2 * self.bits + 2,
+            mass: (self.terms() * N) as f64 * f64::from(2 * self.bits + 2).exp2(),
             flooding: Some(FLOODING),
         }
     }
@@ -104,8 +135,8 @@ impl GatePlan {
     pub fn cost(&self) -> Result<Cost, AlgebraError> {
         let upload = Ciphertext::upload_bytes(self.level()?) + HEADER_BYTES;
         Ok(Cost {
-            encryptor_bytes: (self.blocks().map(|rows| self.uploads(rows)).sum::<usize>() * upload) as u64,
-            holder_bytes: (self.blocks().count() * self.functions * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
+            encryptor_bytes: (self.blocks().map(|(rows, _)| self.uploads(rows)).sum::<usize>() * upload) as u64,
+            holder_bytes: (self.blocks().map(functions).sum::<usize>() * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
         })
     }
 }
@@ -116,37 +147,42 @@ impl GatePlan {
 /// As [`GatePlan::level`].
 pub fn declare(meter: &mut Meter, role: Role, plan: &GatePlan) -> Result<(), AlgebraError> {
     let upload = Ciphertext::upload_bytes(plan.level()?);
-    let uploads = |rows: usize| (0..plan.uploads(rows)).map(|_| upload);
-    let replies = || (0..plan.functions).map(|_| reply::flooded_bytes());
+    let uploads = |block: (usize, usize)| (0..plan.uploads(block.0)).map(|_| upload);
+    let replies = |block: (usize, usize)| (0..functions(block)).map(|_| reply::flooded_bytes());
     if role == Role::First {
-        for rows in plan.blocks() {
-            uploads(rows).for_each(|length| meter.received(length));
-            replies().for_each(|length| meter.sent(length));
+        for block in plan.blocks() {
+            uploads(block).for_each(|length| meter.received(length));
+            replies(block).for_each(|length| meter.sent(length));
         }
     } else {
         plan.blocks().flat_map(uploads).for_each(|length| meter.sent(length));
-        plan.blocks().flat_map(|_| replies()).for_each(|length| meter.received(length));
+        plan.blocks().flat_map(replies).for_each(|length| meter.received(length));
     }
-    lift::declare(meter, role, plan.functions * plan.rows);
+    lift::declare(meter, role, plan.lifted());
     Ok(())
 }
 
-/// Fraction of a turn that harmonic k makes of a share, exact modulo 2^50.
+/// Functions of a block, given its rows and those with a second function.
+fn functions(block: (usize, usize)) -> usize {
+    1 + usize::from(block.1 > 0)
+}
+
+/// Fraction of a turn that a share makes, exact modulo 2^50.
 #[inline]
-fn turn(share: u64, frequency: u64, k: usize) -> f64 {
-    let phase = share.wrapping_mul(frequency).wrapping_mul(k as u64) & ring50::MASK;
+fn turn(share: u64, multiple: u64) -> f64 {
+    let phase = share.wrapping_mul(multiple) & ring50::MASK;
     phase as f64 / f64::from(ring50::BITS).exp2()
 }
 
 /// Unbiased rounding of x·2^bits to an integer with a secret coin.
 #[inline]
-fn round_stochastic(x: f64, scale: f64, prg: &mut Prg) -> i64 {
+fn round_stochastic(x: f64, scale: f64, prg: &mut Prg) -> i32 {
     let coin = (prg.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    (x * scale + coin).floor() as i64
+    (x * scale + coin).floor() as i32
 }
 
 /// Evaluates the functions on shares `z`; the owner (first role) passes its series, the partner an empty slice. Returns this
-/// party's shares function by function, with [`RESULT_BITS`] fraction bits.
+/// party's shares function by function, with [`RESULT_BITS`] and the plan's `second_bits` fraction bits.
 ///
 /// # Errors
 /// Config class: series that do not match the plan; Channel and Peer classes.
@@ -163,7 +199,7 @@ pub fn evaluate(
     let encoder = SlotEncoder::for_fraction_bits(plan.bits);
     let level = plan.level()?;
     let raw = if engine.role == Role::First {
-        if series.len() != plan.functions || series.iter().any(|s| s.harmonics.len() != plan.harmonics) {
+        if series.len() != plan.functions() || series.iter().any(|s| s.harmonics.len() != plan.pairs()) {
             return Err(AlgebraError::Parameters("the series do not have the gate's harmonics".into()));
         }
         hold(engine, channel, plan, &encoder, level, z, series)?
@@ -171,8 +207,9 @@ pub fn evaluate(
         ask(engine, channel, plan, &encoder, level, z)?
     };
     let prime = u64::from(encoder.prime());
-    let factor = f64::from(RESULT_BITS as i32 - 2 * plan.bits as i32).exp2();
-    let batches: Vec<Batch<'_>> = raw.iter().map(|shares| Batch { shares, modulus: prime, factor }).collect();
+    let factor = |bits: u32| f64::from(bits as i32 - 2 * plan.bits as i32).exp2();
+    let functions = raw.iter().zip([RESULT_BITS, plan.second_bits]);
+    let batches: Vec<Batch<'_>> = functions.map(|(shares, bits)| Batch { shares, modulus: prime, factor: factor(bits) }).collect();
     lift(engine, channel, &batches)
 }
 
@@ -197,9 +234,10 @@ fn ask(
             .map(|(index, mut uniform, seed)| {
                 let mut prg = Prg::from_seed(&seed);
                 let mut slots = Vec::with_capacity(N);
-                for term in (index * packed..2 * plan.harmonics).take(packed) {
+                for term in (index * packed..plan.terms()).take(packed) {
+                    let multiple = plan.multiple(term / 2);
                     slots.extend(block.iter().map(|share| {
-                        let (sin, cos) = (TAU * turn(*share, plan.frequency, term / 2 + 1)).sin_cos();
+                        let (sin, cos) = (TAU * turn(*share, multiple)).sin_cos();
                         round_stochastic(if term % 2 == 0 { cos } else { sin }, scale, &mut prg)
                     }));
                 }
@@ -212,12 +250,12 @@ fn ask(
         }
     }
     // Step 3: the masked, flooded replies.
-    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions];
-    for block in z.chunks(N) {
-        for share in &mut shares {
+    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions()];
+    for (rows, second) in plan.blocks() {
+        for (share, wanted) in shares.iter_mut().zip([rows, second]).filter(|(_, wanted)| *wanted > 0) {
             let frame = channel.receive(REPLY, reply::flooded_bytes())?;
             let slots = encoder.to_slots(&reply::open_flooded(&engine.secret, &frame, encoder.plaintext())?);
-            share.extend(sum_terms(&slots, block.len(), plan.packed_terms(block.len()), u64::from(encoder.prime())));
+            share.extend(sum_terms(&slots, rows, plan.packed_terms(rows), u64::from(encoder.prime())).take(wanted));
         }
     }
     Ok(shares)
@@ -235,8 +273,8 @@ fn hold(
 ) -> Result<Vec<Vec<u64>>, AlgebraError> {
     let (scale, length, t) = (f64::from(plan.bits).exp2(), Ciphertext::upload_bytes(level), u64::from(encoder.prime()));
     let budget = plan.budget(encoder);
-    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions];
-    for block in z.chunks(N) {
+    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions()];
+    for (block, (rows, second)) in z.chunks(N).zip(plan.blocks()) {
         let packed = plan.packed_terms(block.len());
         let frames = (0..plan.uploads(block.len())).map(|_| channel.receive(PHASES, length)).collect::<Result<Vec<_>, _>>()?;
         let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
@@ -246,34 +284,41 @@ fn hold(
             .map(|(frame, mut uniform)| receive_ciphertext(&frame, level, &mut uniform))
             .collect::<Result<Vec<_>, _>>()?;
         // Step 2: for each function one reply.
-        let seeds: Vec<_> = series.iter().map(|_| engine.prg.next_seed()).collect();
+        let wanted: Vec<_> = [rows, second].into_iter().zip(series).filter(|(wanted, _)| *wanted > 0).collect();
+        let seeds: Vec<_> = wanted.iter().map(|_| engine.prg.next_seed()).collect();
         let key = &engine.peer_key;
-        let replies: Vec<(Vec<u8>, Vec<u64>)> = series
-            .par_iter()
+        let replies: Vec<(Vec<u8>, Vec<u64>)> = wanted
+            .into_par_iter()
             .zip(seeds)
-            .map(|(series, seed)| {
+            .map(|((wanted, series), seed)| {
                 let mut prg = Prg::from_seed(&seed);
                 let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
+                let mut batch: Vec<(PlainPoly, &Ciphertext)> = Vec::with_capacity(4);
                 for (index, upload) in uploads.iter().enumerate() {
                     let mut slots = Vec::with_capacity(N);
-                    for term in (index * packed..2 * plan.harmonics).take(packed) {
+                    for term in (index * packed..plan.terms()).take(packed) {
                         // The factor of cos kθ_p is a cos kθ_o + b sin kθ_o, that of sin kθ_p is b cos kθ_o − a sin kθ_o.
                         let (a, b) = series.harmonics[term / 2];
                         let (on_cos, on_sin) = if term % 2 == 0 { (a, b) } else { (b, -a) };
+                        let multiple = plan.multiple(term / 2);
                         slots.extend(block.iter().map(|share| {
-                            let (sin, cos) = (TAU * turn(*share, plan.frequency, term / 2 + 1)).sin_cos();
+                            let (sin, cos) = (TAU * turn(*share, multiple)).sin_cos();
                             round_stochastic(on_cos * cos + on_sin * sin, scale, &mut prg)
                         }));
                     }
-                    let plain = PlainPoly::new(&encoder.to_centred(&slots), level);
-                    c0.add_product(plain.poly(), &upload.c0);
-                    c1.add_product(plain.poly(), &upload.c1);
+                    batch.push((PlainPoly::new(&encoder.to_centred(&slots), level), upload));
+                    if batch.len() == 4 || index + 1 == uploads.len() {
+                        c0.add_products(&batch.iter().map(|(plain, upload)| (plain.poly(), &upload.c0)).collect::<Vec<_>>());
+                        c1.add_products(&batch.iter().map(|(plain, upload)| (plain.poly(), &upload.c1)).collect::<Vec<_>>());
+                        batch.clear();
+                    }
                 }
                 let mask: Vec<u64> = (0..N).map(|_| prg.below(t)).collect();
                 let message = reply::flooded(c0, c1, key, &budget, level, &mask, &mut prg);
                 let constant = (series.constant * scale * scale).round() as i64;
                 let own = sum_terms(&encoder.to_slots(&mask), block.len(), packed, t)
                     .map(|m| (constant - m as i64).rem_euclid(t as i64) as u64)
+                    .take(wanted)
                     .collect();
                 (message, own)
             })

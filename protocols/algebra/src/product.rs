@@ -21,16 +21,17 @@ use crate::error::AlgebraError;
 use crate::ring50;
 use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
 use colift_primitives::rng::Prg;
-use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, encrypt, receive_ciphertext, reply};
+use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, Poly, encrypt, receive_ciphertext, reply};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
 const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
 
-/// The messages' modulus.
-const PLAINTEXT: Plaintext = Plaintext::PowerOfTwo(ring50::BITS);
+/// Products added up in one pass over a sum.
+const BATCH: usize = 4;
 
 /// Public shape of a product A (rows × inner) · B (inner × columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,56 @@ pub struct Shape {
     pub columns: usize,
     /// Bits of the largest absolute entry of A.
     pub entry_bits: u32,
+    /// Bits of the largest sum of the absolute entries of a row of A.
+    pub row_bits: u32,
+    /// k of the modulus 2^k of B and of the shares, at most 50.
+    pub modulus_bits: u32,
+}
+
+impl Shape {
+    /// A product modulo 2^50 of which nothing but the largest entry is known.
+    #[must_use]
+    pub fn new(rows: usize, inner: usize, columns: usize, entry_bits: u32) -> Self {
+        Self {
+            rows,
+            inner,
+            columns,
+            entry_bits,
+            row_bits: entry_bits + inner.max(1).next_power_of_two().ilog2(),
+            modulus_bits: ring50::BITS,
+        }
+    }
+
+    fn plaintext(&self) -> Plaintext {
+        Plaintext::PowerOfTwo(self.modulus_bits)
+    }
+
+    /// Bound on the sum of the absolute entries of a row.
+    fn row_mass(&self) -> f64 {
+        f64::from(self.row_bits).exp2().min(self.inner as f64 * f64::from(self.entry_bits).exp2())
+    }
+}
+
+/// Where a tile of A goes in a polynomial: entry (rows.start + r, inner.start + c) is coefficient r·stride + last − c.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// Rows of A.
+    pub rows: Range<usize>,
+    /// Columns of A.
+    pub inner: Range<usize>,
+    /// From row to row.
+    pub stride: usize,
+    /// Coefficient of the first entry.
+    pub last: usize,
+}
+
+/// The entries of A, a tile at a time.
+#[derive(Clone, Copy)]
+pub enum Entries<'a> {
+    /// Below 2^30: writes a tile's entries to their coefficients, which are zero before.
+    Small(&'a (dyn Fn(&Tile, &mut [i32]) + Sync)),
+    /// Below 2^51: entry (i, j).
+    Wide(&'a (dyn Fn(usize, usize) -> i64 + Sync)),
 }
 
 /// How a product is tiled; a public function of its shape.
@@ -88,10 +139,8 @@ impl Plan {
                 let tile = (m, a, b);
                 let budget = NoiseBudget {
                     operation: "matrix product",
-                    plaintext: PLAINTEXT,
-                    products: shape.inner.div_ceil(a),
-                    support: m * a,
-                    coefficient_bits: shape.entry_bits,
+                    plaintext: shape.plaintext(),
+                    mass: m as f64 * shape.row_mass(),
                     flooding: None,
                 };
                 let Ok(level) = budget.level(Level::REPLY) else { continue };
@@ -171,6 +220,31 @@ impl Plan {
         Cost { encryptor_bytes: self.upload_bytes() as u64, holder_bytes: self.reply_bytes() as u64 }
     }
 
+    /// Makes `factor` the polynomial of a tile of A.
+    fn factor(&self, rows: &Range<usize>, tile: usize, entries: Entries<'_>, factor: &mut PlainPoly, scratch: &mut Vec<i32>) {
+        let (_, a, b) = self.tile;
+        let inner = tile * a..self.shape.inner.min((tile + 1) * a);
+        let tile = Tile { rows: rows.clone(), inner, stride: a * b, last: a - 1 };
+        let length = (rows.len() - 1) * tile.stride + a;
+        match entries {
+            Entries::Small(write) => {
+                scratch.clear();
+                scratch.resize(length, 0);
+                write(&tile, scratch);
+                factor.set(scratch);
+            }
+            Entries::Wide(entry) => {
+                let mut coefficients = vec![0i64; N];
+                for (r, i) in tile.rows.clone().enumerate() {
+                    for (c, j) in tile.inner.clone().enumerate() {
+                        coefficients[r * tile.stride + tile.last - c] = entry(i, j);
+                    }
+                }
+                *factor = PlainPoly::wide(&coefficients, self.level);
+            }
+        }
+    }
+
     /// Row and column ranges of tile (i, k), and the coefficients that carry its entries, row by row.
     fn positions(&self, i: usize, k: usize) -> Vec<usize> {
         let (m, a, b) = self.tile;
@@ -200,7 +274,7 @@ pub struct Uploaded {
     ciphertexts: Vec<Ciphertext>,
 }
 
-/// Encryptor: encrypts B and sends it. `entry(j, k)` is B's entry modulo 2^50.
+/// Encryptor: encrypts B and sends it. `entry(j, k)` is B's entry, of which the modulus's bits count.
 ///
 /// # Errors
 /// Channel class.
@@ -214,6 +288,7 @@ pub fn upload(
     let streams: Vec<_> = (0..plan.uploads()).map(|_| engine.own_uniform.next_stream()).collect();
     let secrets: Vec<_> = (0..plan.uploads()).map(|_| engine.prg.next_seed()).collect();
     let secret = &engine.secret;
+    let (plaintext, mask) = (plan.shape.plaintext(), plan.shape.plaintext().modulus() - 1);
     let work: Vec<_> = streams.into_iter().zip(secrets).enumerate().collect();
     let messages: Vec<Vec<u8>> = work
         .into_par_iter()
@@ -223,10 +298,10 @@ pub fn upload(
             let mut coefficients = vec![0u64; N];
             for j in 0..a.min(plan.shape.inner - j0) {
                 for k in 0..b.min(plan.shape.columns - k0) {
-                    coefficients[k * a + j] = entry(j0 + j, k0 + k) & ring50::MASK;
+                    coefficients[k * a + j] = entry(j0 + j, k0 + k) & mask;
                 }
             }
-            encrypt(secret, &coefficients, PLAINTEXT, plan.level, &mut uniform, &mut prg)
+            encrypt(secret, &coefficients, plaintext, plan.level, &mut uniform, &mut prg)
         })
         .collect();
     for message in messages {
@@ -252,7 +327,7 @@ pub fn receive_upload(engine: &mut Engine, channel: &mut dyn Channel, plan: &Pla
 }
 
 /// Holder: multiplies its A with the uploaded B, sends the masked replies, returns its share (rows × columns, row-major).
-/// `entry(i, j)` is A's entry; its absolute value must fit the plan's bits.
+/// A's entries and the sums of their rows must fit the plan's bits.
 ///
 /// # Errors
 /// Channel class.
@@ -261,10 +336,10 @@ pub fn multiply(
     channel: &mut dyn Channel,
     plan: &Plan,
     uploaded: &Uploaded,
-    entry: &(dyn Fn(usize, usize) -> i64 + Sync),
+    entries: Entries<'_>,
 ) -> Result<Vec<u64>, AlgebraError> {
-    let (m, a, b) = plan.tile;
-    let (rows, inner, columns) = (plan.shape.rows, plan.shape.inner, plan.shape.columns);
+    let (m, _, _) = plan.tile;
+    let (rows, columns) = (plan.shape.rows, plan.shape.columns);
     let mut share = vec![0u64; rows * columns];
     let seeds: Vec<_> = (0..plan.row_tiles()).map(|_| engine.prg.next_seed()).collect();
     let key = &engine.peer_key;
@@ -276,28 +351,28 @@ pub fn multiply(
             .enumerate()
             .map(|(offset, seed)| {
                 let (mut prg, i0) = (Prg::from_seed(seed), (first + offset) * m);
-                let tile_rows = m.min(rows - i0);
+                let rows = i0..rows.min(i0 + m);
                 let mut sums: Vec<_> =
                     (0..plan.column_tiles()).map(|_| (Accumulator::new(plan.level), Accumulator::new(plan.level))).collect();
-                let mut coefficients = vec![0i64; N];
-                for jt in 0..plan.inner_tiles() {
-                    let j0 = jt * a;
-                    coefficients.fill(0);
-                    for i in 0..tile_rows {
-                        for j in 0..a.min(inner - j0) {
-                            coefficients[i * a * b + a - 1 - j] = entry(i0 + i, j0 + j);
-                        }
+                let mut factors: [PlainPoly; BATCH] = std::array::from_fn(|_| PlainPoly::zero(plan.level));
+                let mut scratch = Vec::new();
+                let tiles: Vec<usize> = (0..plan.inner_tiles()).collect();
+                for batch in tiles.chunks(BATCH) {
+                    for (factor, jt) in factors.iter_mut().zip(batch) {
+                        plan.factor(&rows, *jt, entries, factor, &mut scratch);
                     }
-                    let plain = PlainPoly::new(&coefficients, plan.level);
                     for (k, (c0, c1)) in sums.iter_mut().enumerate() {
-                        let ciphertext = &uploaded.ciphertexts[jt * plan.column_tiles() + k];
-                        c0.add_product(plain.poly(), &ciphertext.c0);
-                        c1.add_product(plain.poly(), &ciphertext.c1);
+                        let with = |half: fn(&Ciphertext) -> &Poly| {
+                            let ciphertexts = batch.iter().map(|jt| half(&uploaded.ciphertexts[jt * plan.column_tiles() + k]));
+                            factors.iter().map(PlainPoly::poly).zip(ciphertexts).collect::<Vec<_>>()
+                        };
+                        c0.add_products(&with(|ciphertext| &ciphertext.c0));
+                        c1.add_products(&with(|ciphertext| &ciphertext.c1));
                     }
                 }
                 sums.into_iter()
                     .enumerate()
-                    .map(|(k, (c0, c1))| reply::masked(c0, c1, key, PLAINTEXT, &plan.positions(first + offset, k), &mut prg))
+                    .map(|(k, (c0, c1))| reply::masked(c0, c1, key, plan.shape.plaintext(), &plan.positions(first + offset, k), &mut prg))
                     .collect()
             })
             .collect();
@@ -326,7 +401,7 @@ pub fn receive_product(engine: &Engine, channel: &mut dyn Channel, plan: &Plan) 
         let opened = frames
             .par_iter()
             .zip(wave)
-            .map(|(frame, (i, k))| reply::open_masked(&engine.secret, frame, PLAINTEXT, &plan.positions(*i, *k)))
+            .map(|(frame, (i, k))| reply::open_masked(&engine.secret, frame, plan.shape.plaintext(), &plan.positions(*i, *k)))
             .collect::<Result<Vec<_>, _>>()?;
         for (values, (i, k)) in opened.iter().zip(wave) {
             scatter(plan, *i, *k, values, &mut share);

@@ -11,7 +11,7 @@
 
 use crate::engine::Engine;
 use crate::error::AlgebraError;
-use crate::product::{Plan, Shape, Uploaded, multiply, receive_product, receive_upload, upload};
+use crate::product::{Entries, Plan, Shape, Uploaded, multiply, receive_product, receive_upload, upload};
 use crate::ring50;
 use colift_channel::{Channel, Meter};
 
@@ -29,7 +29,7 @@ impl SharedMatrix {
     /// # Errors
     /// Config class.
     pub fn plan(size: usize) -> Result<Plan, AlgebraError> {
-        Plan::new(Shape { rows: 1, inner: size, columns: size, entry_bits: ring50::BITS - 1 }, true)
+        Plan::new(Shape::new(1, size, size, ring50::BITS - 1), true)
     }
 
     /// Exchanges encryptions of both shares (`own` is row-major, size × size).
@@ -70,7 +70,7 @@ impl SharedMatrix {
     /// # Errors
     /// Channel and Peer classes.
     pub fn times(&self, engine: &mut Engine, channel: &mut dyn Channel, v: &[u64]) -> Result<Vec<u64>, AlgebraError> {
-        let held = multiply(engine, channel, &self.plan, &self.peer, &|_, j| ring50::to_signed(v[j]))?;
+        let held = multiply(engine, channel, &self.plan, &self.peer, Entries::Wide(&|_, j| ring50::to_signed(v[j])))?;
         let received = receive_product(engine, channel, &self.plan)?;
         let local = (0..self.size).map(|i| {
             let row = &self.own[i * self.size..(i + 1) * self.size];

@@ -63,7 +63,7 @@ impl Ciphertext {
 pub fn encrypt(secret: &SecretKey, messages: &[u64], plaintext: Plaintext, level: Level, uniform: &mut Prg, prg: &mut Prg) -> Vec<u8> {
     let a = sample::uniform(uniform, level.primes());
     let mut c0 = encode(messages, plaintext, level);
-    c0.add_assign(&Poly::from_signed(&sample::error(prg), level.primes()));
+    c0.add_assign(&Poly::from_small(&sample::error(prg), level.primes()));
     c0.transform();
     c0.sub_assign(&a.product(&secret.secret));
     let views: Vec<&[u32]> = (0..level.primes()).map(|index| c0.residues(index)).collect();

@@ -26,7 +26,7 @@ impl SecretKey {
     /// A fresh key.
     pub fn generate(prg: &mut Prg) -> Self {
         let mut coefficients = sample::ternary(prg);
-        let mut secret = Poly::from_signed(&coefficients, Level::FULL.primes());
+        let mut secret = Poly::from_small(&coefficients, Level::FULL.primes());
         coefficients.zeroize();
         secret.transform();
         Self { secret }
@@ -50,7 +50,7 @@ impl PublicKey {
     /// The public key of `secret`; `common` must stand where the peer's does.
     pub fn generate(secret: &SecretKey, common: &mut CommonRandomness, prg: &mut Prg) -> Self {
         let a = common.next_uniform(Level::FULL);
-        let mut b = Poly::from_signed(&sample::error(prg), Level::FULL.primes());
+        let mut b = Poly::from_small(&sample::error(prg), Level::FULL.primes());
         b.transform();
         b.sub_assign(&a.product(&secret.secret));
         Self { b, a }

@@ -52,13 +52,24 @@ impl NttTable {
 
     /// Coefficients (reduced, natural order) to values (reduced, bit-reversed order), in place.
     pub fn forward(&self, values: &mut [u32]) {
-        debug_assert_eq!(values.len(), N);
+        self.forward_short(values, N);
+    }
+
+    /// The same for a polynomial of `length` coefficients; what lies beyond them is ignored. Stages whose upper halves are zero
+    /// only copy: a polynomial of 256 coefficients takes 8 stages of 13.
+    pub fn forward_short(&self, values: &mut [u32], length: usize) {
+        debug_assert!(values.len() == N && length <= N);
+        let length = length.min(N);
+        let filled = length.next_power_of_two().clamp(16, N);
+        values[length..filled].fill(0);
+        let (head, rest) = values.split_at_mut(filled);
+        rest.chunks_exact_mut(filled).for_each(|chunk| chunk.copy_from_slice(head));
         #[cfg(target_arch = "x86_64")]
         if let Some([short, _]) = &self.vectors {
-            avx2::forward(self.modulus.value(), &self.forward, short, values);
+            avx2::forward(self.modulus.value(), &self.forward, short, values, filled / 2);
             return;
         }
-        forward_stages(self.modulus, &self.forward, values);
+        forward_stages(self.modulus, &self.forward, values, filled / 2);
         reduce_fully(self.modulus, values);
     }
 
@@ -87,10 +98,10 @@ pub fn vector_unit_present() -> bool {
     }
 }
 
-/// The forward stages; values stay below 4q.
-fn forward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32]) {
+/// The forward stages from the one with butterflies `half` apart; values stay below 4q.
+fn forward_stages(modulus: Modulus, twiddles: &[(u32, u32)], values: &mut [u32], mut half: usize) {
     let two_q = 2 * modulus.value();
-    let (mut groups, mut half) = (1, N / 2);
+    let mut groups = N / 2 / half;
     while groups < N {
         for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
             let (w, w_shoup) = twiddles[groups + group];
@@ -214,6 +225,14 @@ mod tests {
                 let mut a = random(modulus, 10 * k as u8 + seed);
                 if seed == 4 {
                     a.fill(q - 1);
+                }
+                for length in [0, 1, 16, 17, 163, 4_096, 4_097] {
+                    let (mut c, mut d, mut e) = (a.clone(), a.clone(), a.clone());
+                    fast.forward_short(&mut c, length);
+                    slow.forward_short(&mut d, length);
+                    e[length..].fill(0);
+                    slow.forward(&mut e);
+                    assert!(c == e && d == e, "{length} coefficients");
                 }
                 let mut b = a.clone();
                 fast.forward(&mut a);

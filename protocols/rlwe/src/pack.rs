@@ -20,15 +20,13 @@ pub fn pack_residues(residues: &[&[u32]]) -> Vec<u8> {
         for value in *values {
             window |= u64::from(*value) << filled;
             filled += width;
-            while filled >= 8 {
-                bytes.push(window as u8);
-                window >>= 8;
-                filled -= 8;
+            if filled >= 32 {
+                bytes.extend_from_slice(&(window as u32).to_le_bytes());
+                window >>= 32;
+                filled -= 32;
             }
         }
-        if filled > 0 {
-            bytes.push(window as u8);
-        }
+        bytes.extend_from_slice(&window.to_le_bytes()[..filled.div_ceil(8)]);
     }
     bytes
 }
@@ -48,21 +46,20 @@ pub fn unpack_residues(bytes: &[u8], count: usize, primes: usize) -> Result<Vec<
         let (head, tail) = rest.split_at((count * width).div_ceil(8));
         rest = tail;
         let mask = (1u64 << width) - 1;
-        let (mut window, mut filled) = (0u64, 0);
-        let mut source = head.iter();
+        // Eight bytes from the one in which a value begins hold all of it; the last values have fewer behind them.
+        let value = |bytes: &[u8], bit: usize| {
+            let window = bytes.get(bit / 8..bit / 8 + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
+            (window >> (bit % 8) & mask) as u32
+        };
+        let within = (head.len().saturating_sub(7) * 8).div_ceil(width).min(count);
         let mut values = Vec::with_capacity(count);
-        for _ in 0..count {
-            while filled < width {
-                window |= u64::from(source.next().copied().unwrap_or(0)) << filled;
-                filled += 8;
-            }
-            let value = (window & mask) as u32;
-            if value >= *q {
-                return Err(RlweError::MalformedPolynomial);
-            }
-            values.push(value);
-            window >>= width;
-            filled -= width;
+        values.extend((0..within).map(|index| value(head, index * width)));
+        let cut = within * width / 8;
+        let mut end = head[cut..].to_vec();
+        end.resize(end.len() + 8, 0);
+        values.extend((within..count).map(|index| value(&end, index * width - 8 * cut)));
+        if values.iter().fold(0, |worst, value| worst | u32::from(*value >= *q)) != 0 {
+            return Err(RlweError::MalformedPolynomial);
         }
         all.push(values);
     }

@@ -79,12 +79,8 @@ pub struct NoiseBudget {
     pub operation: &'static str,
     /// Plaintext modulus of the ciphertexts.
     pub plaintext: Plaintext,
-    /// Products (plaintext polynomial × ciphertext) added up in one reply.
-    pub products: usize,
-    /// Largest number of non-zero coefficients of a plaintext polynomial.
-    pub support: usize,
-    /// Bits of the largest absolute plaintext coefficient.
-    pub coefficient_bits: u32,
+    /// Bound on the sum of the absolute coefficients of all plaintext polynomials of one reply together.
+    pub mass: f64,
     /// Bits of flooding over the worst case; `None` where the reply is masked over the whole modulus.
     pub flooding: Option<u32>,
 }
@@ -94,9 +90,8 @@ impl NoiseBudget {
     /// encryption of zero.
     #[must_use]
     pub fn clean_bits(&self) -> f64 {
-        let spread = self.products as f64 * self.support.min(N) as f64 * f64::from(self.coefficient_bits).exp2();
         let bound = ERROR_BOUND as f64;
-        (spread * (bound + 0.5) + 2.0 * N as f64 * bound + bound).log2()
+        (self.mass * (bound + 0.5) + 2.0 * N as f64 * bound + bound).log2()
     }
 
     /// log₂ of the flooding bound, zero bits where there is none.
@@ -106,7 +101,8 @@ impl NoiseBudget {
     }
 
     /// The shortest chain that the worst case fits, given the reply's chain. The bound is q/(2t) before the switch and
-    /// q'/(2t) after it, where the switch itself adds at most (N + 1) units in all.
+    /// q'/(2t) after it, where the switch itself adds at most (N + 1) units in all. A masked reply whose noise fits its own chain
+    /// needs no switch; a flooded one always has one.
     ///
     /// # Errors
     /// Config class when even the whole chain is too short.
@@ -115,10 +111,12 @@ impl NoiseBudget {
         let noise = if self.flooding.is_some() { clean + f64::from(self.flood_bits()).exp2() } else { clean };
         let t = (self.plaintext.modulus() as f64).log2();
         let mut needed = 0.0;
-        for primes in reply.primes() + 1..=PRIMES.len() {
+        let shortest = reply.primes() + usize::from(self.flooding.is_some());
+        for primes in shortest..=PRIMES.len() {
             let level = Level(primes);
             debug_assert!(level.bits() <= SECURITY_LIMIT);
-            let after = (noise.log2() + reply.bits() - level.bits()).exp2() + (N + 1) as f64;
+            let switched = if level == reply { 0.0 } else { (N + 1) as f64 };
+            let after = (noise.log2() + reply.bits() - level.bits()).exp2() + switched;
             needed = noise.log2() + 1.0 + t;
             if needed < level.bits() && after.log2() + 1.0 + t < reply.bits() {
                 return Ok(level);
@@ -149,25 +147,19 @@ mod tests {
 
     #[test]
     fn budgets_of_the_design_fit_their_chains() {
-        let forward = NoiseBudget {
-            operation: "forward",
-            plaintext: Plaintext::PowerOfTwo(50),
-            products: 50,
-            support: N,
-            coefficient_bits: 15,
-            flooding: None,
-        };
+        let forward =
+            NoiseBudget { operation: "forward", plaintext: Plaintext::PowerOfTwo(50), mass: 50.0 * N as f64 * 32_768.0, flooding: None };
         assert_eq!(forward.level(Level::REPLY).unwrap().primes(), 4);
+        let narrow = NoiseBudget { plaintext: Plaintext::PowerOfTwo(32), mass: 27f64.exp2(), ..forward };
+        assert_eq!(narrow.level(Level::REPLY).unwrap(), Level::REPLY);
         let gate = NoiseBudget {
             operation: "gate",
             plaintext: Plaintext::Prime(crate::slots::PRIME_10_BITS),
-            products: 24,
-            support: N,
-            coefficient_bits: 22,
+            mass: 24.0 * N as f64 * 22f64.exp2(),
             flooding: Some(54),
         };
         assert_eq!(gate.level(Level::SLOT_REPLY).unwrap().primes(), 5);
-        let hopeless = NoiseBudget { coefficient_bits: 90, products: 1000, ..forward };
+        let hopeless = NoiseBudget { mass: 110f64.exp2(), ..forward };
         assert!(matches!(hopeless.level(Level::REPLY), Err(RlweError::NoiseTooLarge { .. })));
     }
 }

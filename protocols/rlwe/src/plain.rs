@@ -1,20 +1,41 @@
 //! Plaintexts on both sides of a product: the evaluator's integer polynomials and the encryptor's encoded messages.
 
+use crate::kernels;
 use crate::modulus::Modulus;
 use crate::params::{Level, PRIMES, Plaintext};
-use crate::ring::{N, Poly, Ring};
+use crate::ring::{Poly, Ring};
 
 /// An integer polynomial known to the evaluator, transformed.
 #[derive(Clone, Debug)]
 pub struct PlainPoly(pub(crate) Poly);
 
 impl PlainPoly {
-    /// From signed coefficients.
+    /// From signed coefficients below 2^51 in absolute value.
     #[must_use]
-    pub fn new(coefficients: &[i64], level: Level) -> Self {
-        let mut poly = Poly::from_signed(coefficients, level.primes());
+    pub fn wide(coefficients: &[i64], level: Level) -> Self {
+        let mut poly = Poly::from_wide(coefficients, level.primes());
         poly.transform();
         Self(poly)
+    }
+
+    /// From signed coefficients below 2^30 in absolute value.
+    #[must_use]
+    pub fn new(coefficients: &[i32], level: Level) -> Self {
+        let mut poly = Self::zero(level);
+        poly.set(coefficients);
+        poly
+    }
+
+    /// The zero polynomial.
+    #[must_use]
+    pub fn zero(level: Level) -> Self {
+        Self(Poly::zero(level.primes()))
+    }
+
+    /// Becomes the polynomial of these coefficients, at most N of them, below 2^30 in absolute value. The fewer, the faster.
+    pub fn set(&mut self, coefficients: &[i32]) {
+        self.0.set_small(coefficients);
+        self.0.transform_short(coefficients.len());
     }
 
     /// The transformed polynomial.
@@ -43,12 +64,7 @@ pub(crate) fn encode(messages: &[u64], plaintext: Plaintext, level: Level) -> Po
     for index in 0..level.primes() {
         let modulus: Modulus = Ring::shared().modulus(index);
         let factor = modulus.sub(0, modulus.inverse(modulus.reduce(t)));
-        let shoup = modulus.shoup(factor);
-        let q = modulus.value();
-        for (slot, r) in poly.residues[index * N..(index + 1) * N].iter_mut().zip(&centred) {
-            let value = modulus.mul_shoup_lazy(modulus.reduce_signed(*r), factor, shoup);
-            *slot = if value >= q { value - q } else { value };
-        }
+        kernels::scale_wide(poly.residues_mut(index), &centred, factor, modulus);
     }
     poly
 }

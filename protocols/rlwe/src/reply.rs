@@ -23,6 +23,7 @@
 //! **Source.** Masking over the whole modulus: our own, proof above; flooding: the usual smudging lemma.
 
 use crate::error::RlweError;
+use crate::kernels;
 use crate::keys::{PublicKey, SecretKey};
 use crate::pack::{pack_residues, packed_bytes, unpack_residues};
 use crate::params::{Level, NoiseBudget, Plaintext};
@@ -126,35 +127,25 @@ pub fn open_flooded(secret: &SecretKey, message: &[u8], plaintext: Plaintext) ->
 /// Adds a fresh public-key encryption of zero; returns both halves in coefficient form.
 fn rerandomise(mut c0: Poly, mut c1: Poly, key: &PublicKey, prg: &mut Prg) -> (Poly, Poly) {
     let primes = c0.primes();
-    let mut u = Poly::from_signed(&sample::ternary(prg), primes);
+    let mut u = Poly::from_small(&sample::ternary(prg), primes);
     u.transform();
     c0.add_assign(&u.product(&key.b));
     c1.add_assign(&u.product(&key.a));
     c0.untransform();
     c1.untransform();
-    c0.add_assign(&Poly::from_signed(&sample::error(prg), primes));
-    c1.add_assign(&Poly::from_signed(&sample::error(prg), primes));
+    c0.add_assign(&Poly::from_small(&sample::error(prg), primes));
+    c1.add_assign(&Poly::from_small(&sample::error(prg), primes));
     (c0, c1)
 }
 
-/// Modulus switch in coefficient form: drops primes from the end, each time dividing by it with rounding.
+/// Modulus switch in coefficient form, where there is a longer chain: drops primes from the end, each time dividing by it with rounding.
 fn switch(mut poly: Poly, primes: usize) -> Poly {
     while poly.primes() > primes {
         let last = poly.primes() - 1;
         let dropped = Ring::shared().modulus(last).value();
         let tail = poly.residues.split_off(last * N);
         for index in 0..last {
-            let modulus = Ring::shared().modulus(index);
-            let inverse = modulus.inverse(modulus.reduce(u64::from(dropped)));
-            let shoup = modulus.shoup(inverse);
-            let q = modulus.value();
-            for (residue, r) in poly.residues_mut(index).iter_mut().zip(&tail) {
-                let r = i64::from(*r);
-                let centred = if r > i64::from(dropped / 2) { r - i64::from(dropped) } else { r };
-                let difference = modulus.sub(*residue, modulus.reduce_signed(centred));
-                let value = modulus.mul_shoup_lazy(difference, inverse, shoup);
-                *residue = if value >= q { value - q } else { value };
-            }
+            kernels::switch_down(poly.residues_mut(index), &tail, dropped, Ring::shared().modulus(index));
         }
     }
     poly

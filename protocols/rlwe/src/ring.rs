@@ -68,28 +68,40 @@ impl Poly {
         &mut self.residues[index * N..(index + 1) * N]
     }
 
-    /// From signed coefficients of any size, in coefficient form.
+    /// From signed coefficients below 2^51 in absolute value, in coefficient form.
     #[must_use]
-    pub fn from_signed(coefficients: &[i64], primes: usize) -> Self {
+    pub fn from_wide(coefficients: &[i64], primes: usize) -> Self {
         let mut poly = Self::zero(primes);
-        let small = coefficients.iter().all(|x| x.unsigned_abs() < 1 << 30);
         for index in 0..primes {
-            let modulus = Ring::shared().modulus(index);
-            if small {
-                kernels::reduce_small(poly.residues_mut(index), coefficients, modulus);
-                continue;
-            }
-            for (residue, x) in poly.residues_mut(index).iter_mut().zip(coefficients) {
-                *residue = modulus.reduce_signed(*x);
-            }
+            kernels::scale_wide(poly.residues_mut(index), coefficients, 1, Ring::shared().modulus(index));
         }
         poly
     }
 
+    /// From signed coefficients below 2^30 in absolute value, in coefficient form.
+    #[must_use]
+    pub fn from_small(coefficients: &[i32], primes: usize) -> Self {
+        let mut poly = Self::zero(primes);
+        poly.set_small(coefficients);
+        poly
+    }
+
+    /// The same into a polynomial that exists; coefficients beyond the slice keep their residues.
+    pub(crate) fn set_small(&mut self, coefficients: &[i32]) {
+        for index in 0..self.primes() {
+            kernels::reduce_small(self.residues_mut(index), coefficients, Ring::shared().modulus(index));
+        }
+    }
+
     /// Coefficient form to transformed form, in place.
     pub fn transform(&mut self) {
+        self.transform_short(N);
+    }
+
+    /// The same for a polynomial of `length` coefficients; what lies beyond them is ignored.
+    pub(crate) fn transform_short(&mut self, length: usize) {
         for index in 0..self.primes() {
-            Ring::shared().table(index).forward(self.residues_mut(index));
+            Ring::shared().table(index).forward_short(self.residues_mut(index), length);
         }
     }
 
@@ -119,12 +131,10 @@ impl Poly {
     /// self ∘ other, both transformed; the product has self's number of primes (other may have more).
     #[must_use]
     pub fn product(&self, other: &Poly) -> Poly {
-        let mut result = self.clone();
+        let mut result = Self::zero(self.primes());
         for index in 0..self.primes() {
             let modulus = Ring::shared().modulus(index);
-            for (a, b) in result.residues_mut(index).iter_mut().zip(other.residues(index)) {
-                *a = modulus.mul(*a, *b);
-            }
+            kernels::multiply(result.residues_mut(index), self.residues(index), other.residues(index), modulus);
         }
         result
     }
@@ -136,46 +146,60 @@ impl Zeroize for Poly {
     }
 }
 
-/// Sum of products of transformed polynomials, reduced lazily: products of 30-bit residues are added up in 64 bits.
+/// Sum of products of transformed polynomials, reduced lazily: products of residues are added up in 64 bits.
 #[derive(Clone, Debug)]
 pub struct Accumulator {
     sums: Vec<u64>,
     pending: usize,
+    /// Products that fit 64 bits beside a reduced value.
+    room: usize,
 }
-
-/// Products of two residues below 2^30 that fit 64 bits beside a reduced value.
-const LAZY_TERMS: usize = 15;
 
 impl Accumulator {
     /// An empty sum.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { sums: vec![0; level.primes() * N], pending: 0 }
+        let largest = PRIMES[..level.primes()].iter().copied().max().map_or(1, u64::from);
+        let room = ((u64::MAX - largest) / (largest * largest)) as usize;
+        Self { sums: vec![0; level.primes() * N], pending: 0, room }
     }
 
-    /// Adds a ∘ b; both must have at least the accumulator's primes and be transformed.
-    pub fn add_product(&mut self, a: &Poly, b: &Poly) {
-        if self.pending == LAZY_TERMS {
-            self.reduce();
+    /// Adds a ∘ b for every pair; all must have at least the accumulator's primes and be transformed.
+    pub fn add_products<'p>(&mut self, pairs: &[(&'p Poly, &'p Poly)]) {
+        for part in pairs.chunks(4) {
+            if self.pending + part.len() > self.room {
+                self.reduce();
+            }
+            if let [p, q, r, s] = part {
+                let (left, right) = ([p.0, q.0, r.0, s.0], [p.1, q.1, r.1, s.1]);
+                kernels::multiply_accumulate_four(
+                    &mut self.sums,
+                    left.map(|p| p.residues.as_slice()),
+                    right.map(|p| p.residues.as_slice()),
+                );
+            } else {
+                for (a, b) in part {
+                    kernels::multiply_accumulate(&mut self.sums, &a.residues, &b.residues);
+                }
+            }
+            self.pending += part.len();
         }
-        kernels::multiply_accumulate(&mut self.sums, &a.residues, &b.residues);
-        self.pending += 1;
     }
 
     fn reduce(&mut self) {
         for (index, sums) in self.sums.chunks_exact_mut(N).enumerate() {
-            let modulus = Ring::shared().modulus(index);
-            for sum in sums {
-                *sum = u64::from(modulus.reduce(*sum));
-            }
+            kernels::reduce_in_place(sums, Ring::shared().modulus(index));
         }
         self.pending = 0;
     }
 
     /// The sum in transformed form.
     #[must_use]
-    pub fn finish(mut self) -> Poly {
-        self.reduce();
-        Poly { residues: self.sums.iter().map(|x| *x as u32).collect() }
+    pub fn finish(self) -> Poly {
+        let mut poly = Poly::zero(self.sums.len() / N);
+        for (index, sums) in self.sums.chunks_exact(N).enumerate() {
+            kernels::reduce(poly.residues_mut(index), sums, Ring::shared().modulus(index));
+        }
+        poly
     }
 }

@@ -29,13 +29,13 @@ pub fn uniform(prg: &mut Prg, primes: usize) -> Poly {
 }
 
 /// Uniform coefficients in {−1, 0, 1}.
-pub fn ternary(prg: &mut Prg) -> Vec<i64> {
+pub fn ternary(prg: &mut Prg) -> Vec<i32> {
     let mut coefficients = Vec::with_capacity(N);
     while coefficients.len() < N {
         let mut bits = prg.next_u64();
         for _ in 0..32 {
             if bits & 3 != 3 && coefficients.len() < N {
-                coefficients.push((bits & 3) as i64 - 1);
+                coefficients.push((bits & 3) as i32 - 1);
             }
             bits >>= 2;
         }
@@ -44,10 +44,10 @@ pub fn ternary(prg: &mut Prg) -> Vec<i64> {
 }
 
 /// Centred binomial errors of 21 coin pairs: variance 10.5, never beyond ±21.
-pub fn error(prg: &mut Prg) -> Vec<i64> {
+pub fn error(prg: &mut Prg) -> Vec<i32> {
     let mut words = vec![0u64; N];
     prg.fill_u64(&mut words);
-    let mut errors = vec![0i64; N];
+    let mut errors = vec![0i32; N];
     kernels::binomial(&mut errors, &words, ERROR_BOUND as u32);
     errors
 }
@@ -81,8 +81,8 @@ mod tests {
         let mut sum = 0i64;
         for _ in 0..20 {
             for e in error(&mut prg) {
-                assert!(e.abs() <= ERROR_BOUND);
-                sum += e * e;
+                assert!(i64::from(e.abs()) <= ERROR_BOUND);
+                sum += i64::from(e * e);
             }
         }
         let variance = sum as f64 / (20 * N) as f64;

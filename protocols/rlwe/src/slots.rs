@@ -1,5 +1,6 @@
 //! Slot packing: N values modulo a prime t ≡ 1 mod 16384, multiplied slot by slot when polynomials multiply.
 
+use crate::kernels;
 use crate::modulus::Modulus;
 use crate::ntt::NttTable;
 use crate::params::Plaintext;
@@ -35,20 +36,20 @@ impl SlotEncoder {
         Plaintext::Prime(self.prime())
     }
 
-    /// Slots (signed, any size) to coefficients in \[0, t).
+    /// Slots (signed, below 2^30 in absolute value) to coefficients in \[0, t).
     #[must_use]
-    pub fn to_coefficients(&self, slots: &[i64]) -> Vec<u32> {
-        let mut values: Vec<u32> = slots.iter().map(|x| self.table.modulus.reduce_signed(*x)).collect();
-        values.resize(N, 0);
+    pub fn to_coefficients(&self, slots: &[i32]) -> Vec<u32> {
+        let mut values = vec![0; N];
+        kernels::reduce_small(&mut values, slots, self.table.modulus);
         self.table.backward(&mut values);
         values
     }
 
     /// Slots to coefficients in (−t/2, t/2\], the evaluator's form.
     #[must_use]
-    pub fn to_centred(&self, slots: &[i64]) -> Vec<i64> {
-        let t = i64::from(self.prime());
-        self.to_coefficients(slots).into_iter().map(i64::from).map(|x| if x > t / 2 { x - t } else { x }).collect()
+    pub fn to_centred(&self, slots: &[i32]) -> Vec<i32> {
+        let t = self.prime();
+        self.to_coefficients(slots).into_iter().map(|x| x.wrapping_sub(if x > t / 2 { t } else { 0 }) as i32).collect()
     }
 
     /// Coefficients in \[0, t) to slots in \[0, t).

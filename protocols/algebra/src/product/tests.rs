@@ -15,17 +15,32 @@ fn random(count: usize, bits: u32) -> Vec<i64> {
 
 #[test]
 fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
-    for (rows, inner, columns, entry_bits) in
-        [(1, 1, 1, 49), (300, 7, 1, 15), (9, 20_000, 1, 14), (6, 500, 5, 14), (1, 43, 43, 49), (60, 130, 3, 22)]
-    {
-        let plan = Plan::new(Shape { rows, inner, columns, entry_bits }, false).unwrap();
+    for (rows, inner, columns, entry_bits, modulus_bits) in [
+        (1, 1, 1, 49, 50),
+        (300, 7, 1, 15, 50),
+        (9, 20_000, 1, 14, 50),
+        (6, 500, 5, 14, 50),
+        (1, 43, 43, 49, 50),
+        (60, 130, 3, 22, 50),
+        (200, 20_000, 1, 10, 32),
+        (50, 3_000, 50, 6, 30),
+    ] {
+        let plan = Plan::new(Shape { modulus_bits, ..Shape::new(rows, inner, columns, entry_bits) }, false).unwrap();
+        let mask = (1u64 << modulus_bits) - 1;
         let (a, b) = (random(rows * inner, entry_bits), random(inner * columns, 48));
+        let entry = |i: usize, j: usize| a[i * inner + j];
+        let write = |tile: &Tile, out: &mut [i32]| {
+            for (r, i) in tile.rows.clone().enumerate() {
+                tile.inner.clone().enumerate().for_each(|(c, j)| out[r * tile.stride + tile.last - c] = entry(i, j) as i32);
+            }
+        };
+        let entries = if entry_bits > 29 { Entries::Wide(&entry) } else { Entries::Small(&write) };
         let (held, asked, holder, encryptor) = run_pair(
             |channel| {
                 let mut engine = Engine::setup(channel, Role::First).unwrap();
                 let start = channel.counters();
                 let uploaded = receive_upload(&mut engine, channel, &plan).unwrap();
-                let share = multiply(&mut engine, channel, &plan, &uploaded, &|i, j| a[i * inner + j]).unwrap();
+                let share = multiply(&mut engine, channel, &plan, &uploaded, entries).unwrap();
                 (share, channel.counters().since(start), channel.counters())
             },
             |channel| {
@@ -50,8 +65,8 @@ fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
             for k in 0..columns {
                 let exact = (0..inner).map(|j| i128::from(a[i * inner + j]) * i128::from(b[j * columns + k])).sum::<i128>();
                 let got = held.0[i * columns + k].wrapping_add(asked.0[i * columns + k]);
-                let off = to_signed(got.wrapping_sub(exact as u64) & MASK);
-                assert!(off.abs() <= 1, "entry ({i}, {k}) is off by {off}");
+                let off = got.wrapping_sub(exact as u64).wrapping_add(1) & mask;
+                assert!(off <= 2, "entry ({i}, {k}) is off by {off}");
             }
         }
     }
@@ -96,7 +111,7 @@ fn shared_symmetric_matrix_times_shared_vector() {
 
 #[test]
 fn a_malformed_upload_is_the_peers_error() {
-    let plan = Plan::new(Shape { rows: 4, inner: 4, columns: 1, entry_bits: 15 }, false).unwrap();
+    let plan = Plan::new(Shape::new(4, 4, 1, 15), false).unwrap();
     let (error, (), ..) = run_pair(
         |channel| {
             let mut engine = Engine::setup(channel, Role::First).unwrap();

@@ -47,11 +47,11 @@ impl ShortStages {
     }
 }
 
-/// Forward transform; the caller has checked for AVX2.
-pub fn forward(q: u32, twiddles: &[(u32, u32)], short: &ShortStages, values: &mut [u32]) {
-    assert!(values.len() == N && twiddles.len() == N);
+/// Forward transform from the stage with butterflies `half` ≥ 8 apart; the caller has checked for AVX2.
+pub fn forward(q: u32, twiddles: &[(u32, u32)], short: &ShortStages, values: &mut [u32], half: usize) {
+    assert!(values.len() == N && twiddles.len() == N && half.is_power_of_two() && (LANES..N).contains(&half));
     // SAFETY: AVX2 was detected when the table was built; the lengths are asserted above.
-    unsafe { forward_vectors(q, twiddles, short, values) };
+    unsafe { forward_vectors(q, twiddles, short, values, half) };
 }
 
 /// Backward transform; the caller has checked for AVX2.
@@ -76,6 +76,13 @@ fn mul_shoup(x: __m256i, w: __m256i, w_shoup: __m256i, q: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn reduce_once(x: __m256i, m: __m256i) -> __m256i {
     _mm256_min_epu32(x, _mm256_sub_epi32(x, m))
+}
+
+/// A twiddle in all lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn spread(twiddle: (u32, u32)) -> (__m256i, __m256i) {
+    (_mm256_set1_epi32(twiddle.0 as i32), _mm256_set1_epi32(twiddle.1 as i32))
 }
 
 /// Cooley–Tukey butterfly: (x mod 2q) ± w·y, below 4q.
@@ -121,13 +128,40 @@ fn side_by_side<const STAGE: usize>(x: __m256i, y: __m256i) -> (__m256i, __m256i
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn forward_vectors(q: u32, twiddles: &[(u32, u32)], short: &ShortStages, values: &mut [u32]) {
+unsafe fn forward_vectors(q: u32, twiddles: &[(u32, u32)], short: &ShortStages, values: &mut [u32], mut half: usize) {
     let q = (_mm256_set1_epi32(q as i32), _mm256_set1_epi32((2 * q) as i32));
-    let (mut groups, mut half) = (1, N / 2);
+    let mut groups = N / 2 / half;
+    // Two stages at a time: each value is loaded and stored once for both.
+    while half >= 2 * LANES {
+        let quarter = half / 2;
+        for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
+            let first = spread(twiddles[groups + group]);
+            let (left, right) = (spread(twiddles[2 * (groups + group)]), spread(twiddles[2 * (groups + group) + 1]));
+            let (low, high) = chunk.split_at_mut(half);
+            let ((x0, x1), (x2, x3)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
+            let pairs = x0.chunks_exact_mut(LANES).zip(x1.chunks_exact_mut(LANES));
+            for ((x0, x1), (x2, x3)) in pairs.zip(x2.chunks_exact_mut(LANES).zip(x3.chunks_exact_mut(LANES))) {
+                // SAFETY: the four chunks hold exactly eight values each.
+                unsafe {
+                    let (p0, p1) = (x0.as_mut_ptr().cast(), x1.as_mut_ptr().cast());
+                    let (p2, p3) = (x2.as_mut_ptr().cast(), x3.as_mut_ptr().cast());
+                    let (a, c) = forward_butterfly(_mm256_loadu_si256(p0), _mm256_loadu_si256(p2), first, q);
+                    let (b, d) = forward_butterfly(_mm256_loadu_si256(p1), _mm256_loadu_si256(p3), first, q);
+                    let (a, b) = forward_butterfly(a, b, left, q);
+                    let (c, d) = forward_butterfly(c, d, right, q);
+                    _mm256_storeu_si256(p0, a);
+                    _mm256_storeu_si256(p1, b);
+                    _mm256_storeu_si256(p2, c);
+                    _mm256_storeu_si256(p3, d);
+                }
+            }
+        }
+        groups *= 4;
+        half /= 4;
+    }
     while half >= LANES {
         for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
-            let (w, s) = twiddles[groups + group];
-            let w = (_mm256_set1_epi32(w as i32), _mm256_set1_epi32(s as i32));
+            let w = spread(twiddles[groups + group]);
             let (low, high) = chunk.split_at_mut(half);
             for (x, y) in low.chunks_exact_mut(LANES).zip(high.chunks_exact_mut(LANES)) {
                 // SAFETY: both chunks hold exactly eight values.
@@ -188,8 +222,7 @@ unsafe fn backward_vectors(q: u32, twiddles: &[(u32, u32)], short: &ShortStages,
     while half < N {
         let groups = N / half / 2;
         for (group, chunk) in values.chunks_exact_mut(2 * half).enumerate() {
-            let (w, s) = twiddles[groups + group];
-            let w = (_mm256_set1_epi32(w as i32), _mm256_set1_epi32(s as i32));
+            let w = spread(twiddles[groups + group]);
             let (low, high) = chunk.split_at_mut(half);
             for (x, y) in low.chunks_exact_mut(LANES).zip(high.chunks_exact_mut(LANES)) {
                 // SAFETY: both chunks hold exactly eight values.

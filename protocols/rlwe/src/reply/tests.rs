@@ -50,7 +50,7 @@ fn fresh_ciphertexts_decrypt_exactly() {
 fn masked_shares_add_up_to_the_product_within_one_unit() {
     let mut w = world(5);
     let plaintext = Plaintext::PowerOfTwo(50);
-    let budget = NoiseBudget { operation: "test", plaintext, products: 2, support: N, coefficient_bits: 14, flooding: None };
+    let budget = NoiseBudget { operation: "test", plaintext, mass: 2.0 * N as f64 * 14f64.exp2(), flooding: None };
     let level = budget.level(Level::REPLY).unwrap();
     let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
     let mut expected = [0u64; 3];
@@ -60,9 +60,9 @@ fn masked_shares_add_up_to_the_product_within_one_unit() {
         let plain: Vec<i64> = (0..N).map(|_| (w.prg.next_u64() % (1 << 15)) as i64 - (1 << 14)).collect();
         let upload = encrypt(&w.secret, &messages, plaintext, level, &mut w.ours.next_stream(), &mut w.prg);
         let read = receive_ciphertext(&upload, level, &mut w.theirs.next_stream()).unwrap();
-        let p = PlainPoly::new(&plain, level);
-        c0.add_product(p.poly(), &read.c0);
-        c1.add_product(p.poly(), &read.c1);
+        let p = PlainPoly::wide(&plain, level);
+        c0.add_products(&[(p.poly(), &read.c0)]);
+        c1.add_products(&[(p.poly(), &read.c1)]);
         for (sum, at) in expected.iter_mut().zip(positions) {
             *sum = (*sum + coefficient(&plain, &messages, at, 1 << 50)) % (1 << 50);
         }
@@ -86,25 +86,23 @@ fn flooded_slots_are_exact_at_the_worst_case() {
         let budget = NoiseBudget {
             operation: "test",
             plaintext: encoder.plaintext(),
-            products: 24,
-            support: N,
-            coefficient_bits: 2 * bits + 2,
+            mass: 24.0 * N as f64 * f64::from(2 * bits + 2).exp2(),
             flooding: Some(54),
         };
         let level = budget.level(Level::SLOT_REPLY).unwrap();
         let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
         let mut expected = vec![0i64; N];
         for _ in 0..24 {
-            let mut draw = || (0..N).map(|_| (w.prg.next_u64() % (2 << bits)) as i64 - (1 << bits)).collect::<Vec<i64>>();
+            let mut draw = || (0..N).map(|_| (w.prg.next_u64() % (2 << bits)) as i32 - (1 << bits)).collect::<Vec<i32>>();
             let (a, b) = (draw(), draw());
             let messages: Vec<u64> = encoder.to_coefficients(&a).into_iter().map(u64::from).collect();
             let upload = encrypt(&w.secret, &messages, encoder.plaintext(), level, &mut w.ours.next_stream(), &mut w.prg);
             let read = receive_ciphertext(&upload, level, &mut w.theirs.next_stream()).unwrap();
             let p = PlainPoly::new(&encoder.to_centred(&b), level);
-            c0.add_product(p.poly(), &read.c0);
-            c1.add_product(p.poly(), &read.c1);
+            c0.add_products(&[(p.poly(), &read.c0)]);
+            c1.add_products(&[(p.poly(), &read.c1)]);
             for ((sum, x), y) in expected.iter_mut().zip(&a).zip(&b) {
-                *sum = (*sum + x * y).rem_euclid(t);
+                *sum = (*sum + i64::from(x * y)).rem_euclid(t);
             }
         }
         let mask: Vec<u64> = (0..N).map(|_| w.prg.next_u64() % t as u64).collect();
