@@ -30,6 +30,8 @@ const SECOND_ROWS: usize = 16_384;
 const LAST_ROWS: usize = 24_576;
 /// The same for rare labels.
 const RARE_LAST_ROWS: usize = 32_768;
+/// Least slope of the start.
+const LEAST_START_SLOPE: f64 = 0.05;
 /// From this many rows on a step on all rows costs more than larger Hessians.
 const MANY_ROWS: usize = 1 << 18;
 /// Below this variance of the label a training takes one more step on all rows.
@@ -81,7 +83,7 @@ pub struct Start {
     pub hessian_rows: usize,
     /// Step length.
     pub damping: f64,
-    /// σ′ at the middle of the signed bucket.
+    /// The slope of all its rows.
     pub slope: f64,
 }
 
@@ -221,29 +223,32 @@ impl Schedule {
             steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 8));
             (None, steps, 1, (1.0, 1.0))
         } else {
-            let start = Start { hessian_rows: START_ROWS.min(rows), damping: 0.7, slope: variance };
-            let mut steps = vec![step(capped(SECOND_ROWS), SECOND_ROWS, 1.0)];
-            let rest = match (rare, rows > MANY_ROWS) {
-                (true, false) => {
-                    steps.push(step(capped(RARE_LAST_ROWS), RARE_LAST_ROWS, 1.0));
-                    (4, (0.5, 1.3))
-                }
+            // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
+            // the start's slope is not below 0.05.
+            let damping = if rare { 0.9 } else { 0.7 };
+            let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
+            let (small, many) = (rows <= LAST_ROWS, rows > MANY_ROWS);
+            let second = step(capped(SECOND_ROWS), SECOND_ROWS, 1.0);
+            // The last Hessian comes with the first gradient of all rows, when the weights are near.
+            let (before, last_rows, after, spectrum) = match (rare, many) {
+                (true, false) => (vec![second, step(capped(3 * SECOND_ROWS), 0, 1.0)], RARE_LAST_ROWS, 3, (0.6, 1.4)),
                 (true, true) => {
-                    steps.push(step(3 * SECOND_ROWS, LAST_ROWS, 1.0));
-                    steps.push(step(8 * SECOND_ROWS, 5 * SECOND_ROWS, 1.0));
-                    (3, (0.7, 1.2))
+                    let third = step(3 * SECOND_ROWS, 0, 1.0);
+                    (vec![second, third, step(8 * SECOND_ROWS, RARE_LAST_ROWS, 1.0)], 5 * SECOND_ROWS, 2, (0.7, 1.3))
                 }
+                (false, false) if small => (vec![second], LAST_ROWS, 3, (0.6, 1.2)),
                 (false, false) => {
-                    // The gradient of this one is that of all rows already.
-                    steps.push(step(rows, LAST_ROWS, 1.0));
-                    (if rows > LAST_ROWS { 2 } else { 3 }, (0.6, 1.2))
+                    (vec![step(START_ROWS, START_ROWS, 1.0), second, step(capped(2 * SECOND_ROWS), 0, 1.0)], LAST_ROWS, 2, (0.75, 1.2))
                 }
                 (false, true) => {
-                    steps.push(step(8 * SECOND_ROWS, 3 * SECOND_ROWS, 1.0));
-                    (3, (0.7, 1.15))
+                    let third = step(3 * SECOND_ROWS, 0, 1.0);
+                    let first = step(START_ROWS, START_ROWS, 1.0);
+                    (vec![first, second, third, step(8 * SECOND_ROWS, LAST_ROWS, 1.0)], 3 * SECOND_ROWS, 2, (0.75, 1.2))
                 }
             };
-            (Some(start), steps, rest.0, rest.1)
+            let mut steps = before;
+            steps.push(step(rows, if rare && rows <= 3 * SECOND_ROWS { rows } else { last_rows }, 1.0));
+            (Some(start), steps, after, spectrum)
         };
         // The last of the full steps is the end check's.
         let full_step = |(damping, momentum)| Step { rows, damping, momentum, hessian_rows: 0 };
@@ -263,7 +268,7 @@ impl Schedule {
             variance,
             // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
             // ill-determined directions alone reaches half a unit.
-            tolerance: if few { 1.0 } else { 0.4 } / (rows as f64 * variance).sqrt(),
+            tolerance: if few { 1.0 } else { 0.3 } / (rows as f64 * variance).sqrt(),
         })
     }
 
