@@ -268,7 +268,7 @@ impl Schedule {
             variance,
             // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
             // ill-determined directions alone reaches half a unit.
-            tolerance: if few { 1.0 } else { 0.3 } / (rows as f64 * variance).sqrt(),
+            tolerance: if few { 1.0 } else { 0.4 } / (rows as f64 * variance).sqrt(),
         })
     }
 
