@@ -24,12 +24,18 @@ pub const NARROWEST_INTERVAL: f64 = 4.0;
 pub const WIDEST_INTERVAL: f64 = 160.0;
 /// Rows of the first Hessian, whose slopes are public.
 const START_ROWS: usize = 8_192;
-/// Rows of the second.
+/// Rows of the second step and its Hessian.
 const SECOND_ROWS: usize = 16_384;
-/// Rows of the last Hessian of a training of few million cells; rare labels leave fewer informative rows.
-const LAST_ROWS: usize = 24_576;
-/// The same for rare labels.
-const RARE_LAST_ROWS: usize = 32_768;
+/// The same for rare labels, which leave fewer informative rows.
+const RARE_SECOND_ROWS: usize = 24_576;
+/// Rows of the third step.
+const THIRD_ROWS: usize = 45_056;
+/// Rows of the fourth step, which only trainings with many rows have.
+const FOURTH_ROWS: usize = 131_072;
+/// Rows of the last Hessian.
+const LAST_ROWS: usize = 20_480;
+/// The same with many rows, whose steps cost more than Hessians.
+const LARGE_LAST_ROWS: usize = 65_536;
 /// Least slope of the start.
 const LEAST_START_SLOPE: f64 = 0.05;
 /// From this many rows on a step on all rows costs more than larger Hessians.
@@ -209,9 +215,9 @@ impl Schedule {
         let rate = odds / (1.0 + odds);
         let variance = rate * (1.0 - rate);
         // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
-        // full steps are more, ln 8 is enough.
+        // full steps are more, ln 6 is enough.
         let (upper, lower) = if few { (0.75, 0.0005) } else { (0.75, variance / 30.0) };
-        let accuracy = if !few && variance < RARE { 2.079_441_541_679_836 } else { 2.995_732_273_553_991 };
+        let accuracy = if !few && variance < RARE { 1.791_759_469_228_055 } else { 2.995_732_273_553_991 };
         let iterations = (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize;
         let capped = |most: usize| most.min(rows * 9 / 10);
         let step = |rows, hessian_rows: usize, damping| Step { rows, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows) };
@@ -227,27 +233,27 @@ impl Schedule {
             // the start's slope is not below 0.05.
             let damping = if rare { 0.9 } else { 0.7 };
             let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
-            let (small, many) = (rows <= LAST_ROWS, rows > MANY_ROWS);
-            let second = step(capped(SECOND_ROWS), SECOND_ROWS, 1.0);
+            let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
+            let mut steps = vec![step(capped(second), second, 1.0)];
+            if rows > LAST_ROWS {
+                steps.push(step(capped(THIRD_ROWS), START_ROWS, 1.0));
+            }
+            if rows > MANY_ROWS {
+                steps.push(step(FOURTH_ROWS, LAST_ROWS, 1.0));
+            }
             // The last Hessian comes with the first gradient of all rows, when the weights are near.
-            let (before, last_rows, after, spectrum) = match (rare, many) {
-                (true, false) => (vec![second, step(capped(3 * SECOND_ROWS), 0, 1.0)], RARE_LAST_ROWS, 3, (0.6, 1.4)),
-                (true, true) => {
-                    let third = step(3 * SECOND_ROWS, 0, 1.0);
-                    (vec![second, third, step(8 * SECOND_ROWS, RARE_LAST_ROWS, 1.0)], 5 * SECOND_ROWS, 2, (0.7, 1.3))
-                }
-                (false, false) if small => (vec![second], LAST_ROWS, 3, (0.6, 1.2)),
-                (false, false) => {
-                    (vec![step(START_ROWS, START_ROWS, 1.0), second, step(capped(2 * SECOND_ROWS), 0, 1.0)], LAST_ROWS, 2, (0.75, 1.2))
-                }
-                (false, true) => {
-                    let third = step(3 * SECOND_ROWS, 0, 1.0);
-                    let first = step(START_ROWS, START_ROWS, 1.0);
-                    (vec![first, second, third, step(8 * SECOND_ROWS, LAST_ROWS, 1.0)], 3 * SECOND_ROWS, 2, (0.75, 1.2))
-                }
+            let last_rows = match rows {
+                ..=THIRD_ROWS => rows,
+                ..=MANY_ROWS => LAST_ROWS,
+                _ => LARGE_LAST_ROWS,
             };
-            let mut steps = before;
-            steps.push(step(rows, if rare && rows <= 3 * SECOND_ROWS { rows } else { last_rows }, 1.0));
+            steps.push(step(rows, last_rows, 1.0));
+            let (after, spectrum) = match (rare, rows > MANY_ROWS, rows > LAST_ROWS) {
+                (true, false, _) => (3, (0.55, 1.3)),
+                (true, true, _) => (2, (0.7, 1.3)),
+                (false, _, true) => (2, (0.75, 1.25)),
+                (false, _, false) => (3, (0.6, 1.2)),
+            };
             (Some(start), steps, after, spectrum)
         };
         // The last of the full steps is the end check's.

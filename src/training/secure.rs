@@ -37,7 +37,7 @@ use colift_correlation::{Role, compare};
 pub struct OwnerInput<'a> {
     /// Labels of the training rows, in the aligned order.
     pub labels: &'a [bool],
-    /// Logit at the centre of the signed rate bucket: the first intercept.
+    /// Logit at the centre of the signed rate bucket, around which the gate's interval lies.
     pub base_logit: f64,
 }
 
@@ -250,9 +250,9 @@ pub fn train(
     };
     let labels = owner.map(|o| o.labels);
     let mut w = vec![0u64; party.size()];
-    if let Some(o) = owner {
-        w[0] = ring50::from_real(o.base_logit, WEIGHT_BITS);
-    }
+    // The constant model's own intercept is the owner's secret like its other shares.
+    let start_logit = owner.map_or(0.0, |o| constant_logit(o.labels, schedule));
+    w[0] = ring50::from_real(start_logit, WEIGHT_BITS);
     let early = u64::from(schedule.start.is_some());
     let total = early + schedule.steps.len() as u64 + 1;
     let size = party.size();
@@ -263,7 +263,7 @@ pub fn train(
     if let Some(start) = &schedule.start {
         progress(0, total);
         let residuals: Option<Vec<u64>> = owner.map(|o| {
-            let value = |label: bool| ring50::from_real(sigmoid(o.base_logit) - f64::from(u8::from(label)), RESULT_BITS);
+            let value = |label: bool| ring50::from_real(sigmoid(start_logit) - f64::from(u8::from(label)), RESULT_BITS);
             o.labels.iter().map(|label| value(*label)).collect()
         });
         let g = party.first_gradient(residuals.as_deref())?;
@@ -308,6 +308,13 @@ pub fn train(
         Some(_) => Trained { intercept: weights.first().copied(), coefficients: weights[1..].to_vec() },
         None => Trained { intercept: None, coefficients: weights },
     })
+}
+
+/// Logit of the labels' rate, kept within the signed bucket.
+fn constant_logit(labels: &[bool], schedule: &Schedule) -> f64 {
+    let rate = labels.iter().filter(|label| **label).count() as f64 / labels.len().max(1) as f64;
+    let rate = rate.clamp(schedule.sizes.rate_low, schedule.sizes.rate_high);
+    (rate / (1.0 - rate)).ln()
 }
 
 /// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.
