@@ -49,12 +49,15 @@ impl Ends {
         });
     }
 
-    fn gradient(&mut self, plan: &GatePlan) -> Result<(), AlgebraError> {
+    fn gradient(&mut self, gates: &[GatePlan]) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
-        self.both_ways(&forward_plan(plan.rows, owner)?, &forward_plan(plan.rows, partner)?);
-        gate::declare(&mut self.owner, Role::First, plan)?;
-        gate::declare(&mut self.partner, Role::Second, plan)?;
-        self.both_ways(&backward_plan(plan.rows, owner)?, &backward_plan(plan.rows, partner)?);
+        let rows = gates.iter().map(|gate| gate.rows).sum();
+        self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
+        for plan in gates {
+            gate::declare(&mut self.owner, Role::First, plan)?;
+            gate::declare(&mut self.partner, Role::Second, plan)?;
+        }
+        self.both_ways(&backward_plan(rows, owner)?, &backward_plan(rows, partner)?);
         let size = self.size();
         self.lift(2 * size);
         Ok(())
@@ -118,7 +121,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         ends.lift(size);
     }
     for step in &schedule.steps {
-        ends.gradient(&schedule.gate(step))?;
+        ends.gradient(&schedule.gates(step))?;
         if step.hessian_rows > 0 {
             ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
         }
@@ -126,7 +129,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         ends.applied(step);
     }
     // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
-    ends.gradient(&schedule.check_gate())?;
+    ends.gradient(&schedule.check_gates())?;
     ends.solve(schedule.solver.iterations)?;
     ends.each(|meter, role| {
         compare::declare_all_within(meter, role, size, ring50::BITS);

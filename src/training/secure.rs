@@ -31,6 +31,9 @@ use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::{AlgebraError, Engine};
 use colift_channel::{Channel, ChannelError};
 use colift_correlation::{Role, compare};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::f64::consts::PI;
 
 /// What the owner adds to its columns.
 #[derive(Clone, Copy, Debug)]
@@ -181,33 +184,41 @@ impl Party<'_> {
         Ok(lift(self.engine, self.channel, &[batch])?.concat())
     }
 
-    /// Shares of the gradient (24 fraction bits) and of σ′ where the owner passes a second series.
+    /// Shares of the gradient (24 fraction bits) and of σ′ on the rows whose gates have it.
     fn gradient(
         &mut self,
         w: &[u64],
-        plan: &GatePlan,
-        series: &[Series],
+        gates: &[GatePlan],
+        series: &SeriesBook,
         centre: f64,
         labels: Option<&[bool]>,
-    ) -> Result<(Vec<u64>, Option<Vec<u64>>), AlgebraError> {
-        let (mut z, ridge) = self.forward(w, plan.rows)?;
+    ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+        let rows = gates.iter().map(|gate| gate.rows).sum();
+        let (mut z, ridge) = self.forward(w, rows)?;
         if self.owner() {
             let centre = ring50::from_real(centre, COLUMN_BITS + WEIGHT_BITS);
             z.iter_mut().for_each(|z| *z = ring50::sub(*z, centre));
         }
-        let mut functions = gate::evaluate(self.engine, self.channel, plan, &z, series)?.into_iter();
-        let mut r = functions.next().unwrap_or_default();
+        let (mut r, mut slopes) = (Vec::with_capacity(rows), Vec::new());
+        let mut rest = z.as_slice();
+        for plan in gates {
+            let (z, others) = rest.split_at(plan.rows);
+            rest = others;
+            let mut functions = gate::evaluate(self.engine, self.channel, plan, z, series.of(plan))?.into_iter();
+            r.extend(functions.next().unwrap_or_default());
+            slopes.extend(functions.next().unwrap_or_default());
+        }
         for (r, label) in r.iter_mut().zip(labels.unwrap_or_default()) {
             *r = ring50::sub(*r, u64::from(*label) << RESULT_BITS);
         }
         let sums = self.backward(&r)?;
         let exp2 = |bits: u32| f64::from(bits).exp2();
-        let mean = mean_factor(plan.rows);
+        let mean = mean_factor(rows);
         let shrink = exp2(STEP_BITS) / exp2(RIDGE_BITS + WEIGHT_BITS);
         let batches =
             [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
-        Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), functions.next()))
+        Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), slopes))
     }
 }
 
@@ -244,9 +255,9 @@ pub fn train(
     let peer_width = schedule.weights() - features.width();
     let mut party = Party { engine, channel, features, peer_width };
     let centre = owner.map_or(0.0, |o| o.base_logit) + (schedule.interval.low + schedule.interval.high) / 2.0;
-    let (step_series, check_series) = match owner {
-        Some(o) => fit_series(schedule, o.base_logit)?,
-        None => (Vec::new(), Vec::new()),
+    let series = match owner {
+        Some(o) => SeriesBook::fit(schedule, o.base_logit)?,
+        None => SeriesBook::default(),
     };
     let labels = owner.map(|o| o.labels);
     let mut w = vec![0u64; party.size()];
@@ -275,11 +286,9 @@ pub fn train(
     }
     for (done, step) in schedule.steps.iter().enumerate() {
         progress(early + done as u64, total);
-        let gate = schedule.gate(step);
-        let series = step_series.get(..gate.functions()).unwrap_or_default();
-        let (g, slope) = party.gradient(&w, &gate, series, centre, labels)?;
-        if let Some(slope) = slope {
-            let shares = hessian(&mut party, &slope, &schedule.precision(step.hessian_rows))?;
+        let (g, slopes) = party.gradient(&w, &schedule.gates(step), &series, centre, labels)?;
+        if !slopes.is_empty() {
+            let shares = hessian(&mut party, &slopes, &schedule.precision(step.hessian_rows))?;
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
         }
         let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
@@ -288,7 +297,7 @@ pub fn train(
     }
     progress(total - 1, total);
     // End check: a step whose function tells logits from their aliases; it and the last step must be small.
-    let (g, _) = party.gradient(&w, &schedule.check_gate(), &check_series, centre, labels)?;
+    let (g, _) = party.gradient(&w, &schedule.check_gates(), &series, centre, labels)?;
     let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
@@ -344,17 +353,39 @@ fn apply(
     Ok(())
 }
 
-/// The owner's series: (σ, σ′) of a step, and the end check's: σ again within the period, as a series of σ(z) − ½·cos(π·u/P), u =
-/// z − centre, plus that half harmonic. One period further the half harmonic has the other sign, so that residuals of logits that
-/// left the period are off by up to 1 and the step that they propose is large.
-fn fit_series(schedule: &Schedule, base_logit: f64) -> Result<(Vec<Series>, Vec<Series>), Failure> {
-    let (low, high) = (base_logit + schedule.interval.low, base_logit + schedule.interval.high);
-    let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
-    let fit = |function: &dyn Fn(f64) -> f64| series::fit(function, low, high, schedule.period(), schedule.harmonics);
-    let (centre, period) = ((low + high) / 2.0, schedule.period());
-    let mut check = fit(&|z| sigmoid(z) - HALF_HARMONIC * (std::f64::consts::PI * (z - centre) / period).cos())?.series;
-    check.harmonics.push((HALF_HARMONIC, 0.0));
-    Ok((vec![fit(&sigmoid)?.series, fit(&slope)?.series], vec![check]))
+/// The owner's series of every kind of gate by (harmonics, half harmonic): σ and σ′. The partner's is empty.
+///
+/// The end check's σ is a series of σ(z) − ½·cos(π·u/P), u = z − centre, plus that half harmonic. One period further the half
+/// harmonic has the other sign, so that residuals of logits that left the period are off by up to 1 and the step that they propose
+/// is large.
+#[derive(Debug, Default)]
+struct SeriesBook(BTreeMap<(usize, bool), Vec<Series>>);
+
+impl SeriesBook {
+    fn fit(schedule: &Schedule, base_logit: f64) -> Result<Self, Failure> {
+        let (low, high) = (base_logit + schedule.interval.low, base_logit + schedule.interval.high);
+        let (centre, period) = ((low + high) / 2.0, schedule.period());
+        let fit = |function: &dyn Fn(f64) -> f64, harmonics| Ok::<_, Failure>(series::fit(function, low, high, period, harmonics)?.series);
+        let mut book = BTreeMap::new();
+        let steps = schedule.steps.iter().flat_map(|step| schedule.gates(step));
+        for gate in steps.chain(schedule.check_gates()) {
+            let Entry::Vacant(place) = book.entry((gate.harmonics, gate.half)) else { continue };
+            let half = |z: f64| HALF_HARMONIC * (PI * (z - centre) / period).cos();
+            place.insert(if gate.half {
+                let mut check = fit(&|z| sigmoid(z) - half(z), gate.harmonics)?;
+                check.harmonics.push((HALF_HARMONIC, 0.0));
+                vec![check]
+            } else {
+                vec![fit(&sigmoid, gate.harmonics)?, fit(&|z| sigmoid(z) * (1.0 - sigmoid(z)), gate.harmonics)?]
+            });
+        }
+        Ok(Self(book))
+    }
+
+    /// The series of a gate, on the owner's side.
+    fn of(&self, gate: &GatePlan) -> &[Series] {
+        self.0.get(&(gate.harmonics, gate.half)).and_then(|series| series.get(..gate.functions())).unwrap_or_default()
+    }
 }
 
 fn not_converged(schedule: &Schedule) -> Failure {
