@@ -17,6 +17,8 @@ pub struct AlignTerms {
     pub own_max: u64,
     /// Most rows the peer may bring.
     pub peer_max: u64,
+    /// The protocol of the matching; counting alone is always Diffie–Hellman.
+    pub protocol: Protocol,
     /// Fewest common users.
     pub min_overlap: u64,
     /// Whether the job lists `overlap_to_both`: the number itself may then be shown.
@@ -53,7 +55,7 @@ pub fn align(
     terms: &AlignTerms,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Aligned, Failure> {
-    let matched = match_ids(channel, role, ids, Protocol::Ecdh, params(terms), progress).map_err(|error| failure(error, terms))?;
+    let matched = match_ids(channel, role, ids, terms.protocol, params(terms), progress).map_err(|error| failure(error, terms))?;
     Ok(Aligned { rows: matched.own_rows.into_iter().map(|row| row as usize).collect(), peer_rows: matched.peer_count })
 }
 

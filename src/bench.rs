@@ -1,30 +1,27 @@
-//! `bench training`: both real programs as two processes on loopback, on data made from a seed, with the cost of the train stage.
+//! `bench training` and `bench matching`: both real programs as two processes on loopback, on data made from a seed, with the
+//! cost of the stage in question.
 //!
-//! The parent makes specifications and keys, starts the programs, shapes the link if asked, fits the plaintext twin where that
-//! is affordable, and prints one report. Nothing that the parent does is in `cost`.
+//! The parent makes specifications and keys, starts the programs, shapes the link if asked, fits the plaintext twin of a training
+//! where that is affordable, and prints one report. Nothing that the parent does is in `cost`.
 
 mod data;
+mod launch;
+pub mod matching;
 mod party;
 
 pub use party::run as run_party;
 
-use crate::cli::bench::{LinkName, TrainingFlags};
-use crate::data::Side;
+use crate::cli::bench::TrainingFlags;
+use crate::cli::say;
 use crate::error::{Exit, Failure};
-use crate::rehearse::programs::{self, Sides};
+use crate::rehearse::programs::Sides;
 use crate::report::{Cost, Ordered, PerParty, StageCost};
-use crate::results::write_private;
-use crate::session::{Home, Identity, Pins};
 use crate::training::scaling::Scaling;
 use crate::training::twin::{SecureModel, TwinGap, compare, fit_logistic};
-use colift_channel::shaper::{LinkShape, Shaper};
 use data::{DataSpec, Generator};
-use party::{PartyResult, PartySpec};
+use launch::both_programs;
+use party::{TrainingResult, Work};
 use serde::Serialize;
-use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 /// Rows × columns up to which the twin is fitted.
 const TWIN_CELLS: usize = 30_000_000;
@@ -52,24 +49,6 @@ struct BenchReport {
     twin: Option<TwinGap>,
 }
 
-/// A folder for keys and specifications that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn create() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("colift-bench-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| programs::failed("make", &path, &error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It holds keys of this benchmark only.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Runs the benchmark and prints its report.
 ///
 /// # Errors
@@ -85,73 +64,21 @@ pub fn training(flags: &TrainingFlags) -> Result<(), Failure> {
     if let Some(folder) = &flags.csv {
         data::write_csv(folder, spec)?;
     }
-    let scratch = Scratch::create()?;
-    let results = both_programs(flags, spec, &scratch.0)?;
+    let results = both_programs(flags.link, &Work::Training { data: spec, l2: flags.l2 })?;
     let report = report(flags, spec, results)?;
-    let text = if flags.json {
-        serde_json::to_string(&report).map_err(|error| Failure::new(Exit::Internal, 964, error.to_string()))?
-    } else {
-        in_words(&report)
-    };
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let text = if flags.json { line(&report)? } else { in_words(&report) };
+    say(&text);
     Ok(())
 }
 
-/// Starts both programs and reads their results.
-fn both_programs(flags: &TrainingFlags, data: DataSpec, scratch: &Path) -> Result<Sides<PartyResult>, Failure> {
-    let programs = Sides { owner: programs::find("colift-owner")?, partner: programs::find("colift-partner")? };
-    let homes = Sides { owner: Home::at(scratch.join("owner")), partner: Home::at(scratch.join("partner")) };
-    let keys = Sides { owner: Identity::init(&homes.owner)?, partner: Identity::init(&homes.partner)? };
-    Pins::load(&homes.owner)?.add("partner", keys.partner.fingerprint())?;
-    Pins::load(&homes.partner)?.add("owner", keys.owner.fingerprint())?;
-    let port = programs::free_port()?;
-    let listening = format!("127.0.0.1:{port}");
-    let shape = match flags.link {
-        LinkName::Loopback => None,
-        LinkName::Lan => Some(LinkShape::LAN),
-        LinkName::Wan => Some(LinkShape::WAN),
-    };
-    let target = listening.parse().map_err(|_| Failure::new(Exit::Internal, 965, "a loopback address that cannot be read"))?;
-    let shaper = shape.map(|shape| Shaper::start(target, shape)).transpose()?;
-    let dialled = shaper.as_ref().map_or_else(|| listening.clone(), |shaper| shaper.address().to_string());
-    let start = |side: Side, address: String| {
-        let peer = keys.of(side.peer()).fingerprint().to_string();
-        let spec = PartySpec { data, l2: flags.l2, address, peer };
-        let path = scratch.join(format!("{}.json", side.name()));
-        let text = serde_json::to_string(&spec).map_err(|error| Failure::new(Exit::Internal, 964, error.to_string()))?;
-        write_private(&path, text.as_bytes())?;
-        let mut command = Command::new(programs.of(side));
-        command.arg("bench-party").arg("--spec").arg(&path).env("COLIFT_HOME", homes.of(side).path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.spawn().map_err(|error| programs::failed("start", programs.of(side), &error))
-    };
-    let owner = start(Side::Owner, listening)?;
-    let partner = match start(Side::Partner, dialled) {
-        Ok(partner) => partner,
-        Err(failure) => {
-            let mut owner = owner;
-            programs::end(&mut owner);
-            return Err(failure);
-        }
-    };
-    // One that fails closes the link, which ends the other. Ctrl-C reaches both: they are in this process's group.
-    let waiting = std::thread::spawn(move || partner.wait_with_output());
-    let owner = owner.wait_with_output();
-    let partner = waiting.join().map_err(|_| Failure::new(Exit::Internal, 966, "the wait for a program was lost"))?;
-    let ended = |output: std::io::Result<Output>| output.map_err(|error| Failure::new(Exit::Internal, 966, error.to_string()));
-    let outputs = Sides { owner: ended(owner)?, partner: ended(partner)? };
-    if let Some(failure) = programs::Ended::of(outputs.owner.status, outputs.partner.status).worse() {
-        return Err(failure);
-    }
-    let read = |output: &Output| {
-        serde_json::from_slice(&output.stdout).map_err(|error| Failure::new(Exit::Internal, 967, format!("a program's result: {error}")))
-    };
-    Ok(Sides { owner: read(&outputs.owner)?, partner: read(&outputs.partner)? })
+/// A report or a result as one line of JSON.
+fn line(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::new(Exit::Internal, 964, error.to_string()))
 }
 
-fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<PartyResult>) -> Result<BenchReport, Failure> {
+fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<TrainingResult>) -> Result<BenchReport, Failure> {
     let (owner, partner) = (&results.owner, &results.partner);
-    let cost = train_stage(&owner.cost, &partner.cost);
+    let cost = joint_stage("train", &owner.cost, &partner.cost);
     let bytes = cost.bytes_sent.owner.unwrap_or_default() + cost.bytes_sent.partner.unwrap_or_default();
     let affordable = spec.rows.saturating_mul(spec.owner_columns + spec.partner_columns) <= TWIN_CELLS;
     Ok(BenchReport {
@@ -172,28 +99,28 @@ fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<PartyResult>) ->
     })
 }
 
-/// The train stage of both sides as one cost; data making before it is left out, memory is the process's peak.
-fn train_stage(owner: &Cost, partner: &Cost) -> Cost {
-    let stage = |cost: &Cost| cost.stages.0.iter().find(|(name, _)| name == "train").map(|(_, stage)| *stage).unwrap_or_default();
+/// One stage of both sides as one cost; data making before it is left out, memory is the process's peak.
+fn joint_stage(wanted: &str, owner: &Cost, partner: &Cost) -> Cost {
+    let stage = |cost: &Cost| cost.stages.0.iter().find(|(name, _)| name == wanted).map(|(_, stage)| *stage).unwrap_or_default();
     let (own, peers) = (stage(owner), stage(partner));
-    let train = StageCost {
+    let joint = StageCost {
         wall_s: own.wall_s.max(peers.wall_s),
         cpu_s: PerParty { owner: own.cpu_s.owner, partner: peers.cpu_s.partner },
         bytes_sent: PerParty { owner: own.bytes_sent.owner, partner: peers.bytes_sent.partner },
         rounds: own.rounds,
     };
     Cost {
-        wall_s: train.wall_s,
-        cpu_s: train.cpu_s,
-        bytes_sent: train.bytes_sent,
-        rounds: train.rounds,
+        wall_s: joint.wall_s,
+        cpu_s: joint.cpu_s,
+        bytes_sent: joint.bytes_sent,
+        rounds: joint.rounds,
         peak_rss_mb: PerParty { owner: owner.peak_rss_mb.owner, partner: partner.peak_rss_mb.partner },
-        stages: Ordered(vec![("train".to_owned(), train)]),
+        stages: Ordered(vec![(wanted.to_owned(), joint)]),
     }
 }
 
 /// The distance to the plaintext optimum of the same objective.
-fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<PartyResult>) -> Result<TwinGap, Failure> {
+fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<TrainingResult>) -> Result<TwinGap, Failure> {
     let all = spec.owner_columns + spec.partner_columns;
     let (columns, labels) = Generator::new(spec).columns(0..all);
     let names: Vec<String> = (0..all).map(|j| format!("c{j}")).collect();

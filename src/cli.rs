@@ -82,6 +82,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
         Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {
             BenchKind::Training(flags) => crate::bench::training(flags),
+            BenchKind::Matching(flags) => crate::bench::matching::matching(flags),
         }),
         Command::BenchParty(flags) => crate::bench::run_party(side, &flags.spec, stop),
         Command::Rehearse(files) => owners_only(side, "rehearse").and_then(|()| rehearse::rehearse(&files, stop)),

@@ -21,14 +21,14 @@ pub use disclosure::Disclosure;
 pub use private::{Link, PrivateJob, ScoreFormat};
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
-pub use terms::{Fingerprint, LogisticTerms, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
+pub use terms::{Fingerprint, LogisticTerms, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
 
 use crate::data::{Side, TableSpec, wording};
 use crate::error::{Exit, Failure};
 use std::path::Path;
 
 /// Version of the contract's canonical form, part of its text.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// Largest job file in bytes.
 pub const MAX_JOB_BYTES: u64 = 1 << 20;

@@ -6,7 +6,9 @@ mod twin;
 
 use crate::cli::flags::{DemoFlags, RehearseFlags};
 use crate::cli::say;
-use crate::contract::{Disclosure, Fingerprint, Job, LogisticTerms, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
+use crate::contract::{
+    Disclosure, Fingerprint, Job, LogisticTerms, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms,
+};
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
 use crate::demo::make_vip_purchase;
 use crate::error::{Exit, Failure};
@@ -166,6 +168,7 @@ fn shared_job(
         name: name.to_owned(),
         task: TaskTerms::Logistic(logistic),
         id_kind,
+        matching: Matching::default(),
         min_overlap: flags.min_overlap,
         max_rows: MaxRows { owner: tables.0.rows() as u64, partner: tables.1.rows() as u64 },
         reveal: Disclosure::ALL.into_iter().collect(),

@@ -13,7 +13,7 @@ mod split;
 pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align, overlap};
-use crate::contract::{Disclosure, Job, LogisticTerms};
+use crate::contract::{Disclosure, Job, LogisticTerms, Matching};
 use crate::data::wording::{grouped, hex};
 use crate::data::{Side, Split, Table, read_table};
 use crate::error::{Exit, Failure};
@@ -28,8 +28,10 @@ use crate::training::schedule::{PublicSizes, Schedule};
 use crate::training::secure::{OwnerInput, Trained, train};
 use colift_algebra::Engine;
 use colift_channel::Channel;
-use colift_correlation::Role;
+use colift_correlation::vole::VoleMode;
+use colift_correlation::{Role, Security};
 use colift_primitives::hash::PartHash;
+use colift_psi::{Protocol, VoleForm};
 use ndarray::{Array2, Axis};
 
 /// Fewest partner columns for which scores go to the owner: each score is one linear function of them.
@@ -172,8 +174,20 @@ pub(crate) fn matching_terms(job: &Job, session: &[u8; 32]) -> AlignTerms {
         session: PartHash::new("colift matching").part(session).part(shared.digest().as_bytes()).finish(),
         own_max: shared.max_rows(job.side()),
         peer_max: shared.max_rows(job.side().peer()),
+        protocol: protocol(shared.terms().matching),
         min_overlap: shared.terms().min_overlap,
         overlap_listed: shared.reveals(Disclosure::OverlapToBoth),
+    }
+}
+
+/// The protocol of a job's word.
+pub(crate) fn protocol(matching: Matching) -> Protocol {
+    let form = |security, mode| Protocol::Vole(VoleForm { security, mode });
+    match matching {
+        Matching::Ecdh => Protocol::Ecdh,
+        Matching::Vole => form(Security::Malicious, VoleMode::Silent),
+        Matching::VoleConservative => form(Security::Malicious, VoleMode::Conservative),
+        Matching::VoleSemiHonest => form(Security::SemiHonest, VoleMode::Silent),
     }
 }
 

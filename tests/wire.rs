@@ -35,7 +35,7 @@ enum Carries {
 use Carries::{Masked, Opening, Public};
 
 /// Every message of a run after the greeting (docs/WIRE.md).
-const KINDS: [(u16, &str, Carries); 23] = [
+const KINDS: [(u16, &str, Carries); 36] = [
     (0x0120, "shared part of the job", Public),
     (0x0121, "number of columns", Public),
     (0x0122, "end of the run", Public),
@@ -44,6 +44,13 @@ const KINDS: [(u16, &str, Carries); 23] = [
     (0x0203, "matching: double-masked tags", Masked),
     (0x0204, "matching: overlap", Opening(Disclosure::OverlapToBoth)),
     (0x0205, "matching: matched positions", Opening(Disclosure::OverlapToBoth)),
+    (0x0210, "matching: commitment to a shift", Masked),
+    (0x0211, "matching: seed of the store", Masked),
+    (0x0212, "matching: masked store", Masked),
+    (0x0213, "matching: opened shift", Masked),
+    (0x0214, "matching: tags", Masked),
+    (0x0215, "matching: number of matches", Opening(Disclosure::OverlapToBoth)),
+    (0x0216, "matching: matches and proof", Opening(Disclosure::OverlapToBoth)),
     (0x0301, "joint coin: commitment", Masked),
     (0x0302, "joint coin: contribution", Masked),
     (0x0303, "joint coin: opening", Masked),
@@ -51,6 +58,12 @@ const KINDS: [(u16, &str, Carries); 23] = [
     (0x0311, "base OT: sender's key", Masked),
     (0x0320, "OT extension: columns", Masked),
     (0x0321, "OT extension: payload", Masked),
+    (0x0330, "VOLE: columns", Masked),
+    (0x0331, "VOLE: hash seed of the column check", Masked),
+    (0x0332, "VOLE: column check", Masked),
+    (0x0333, "VOLE: tree corrections", Masked),
+    (0x0334, "VOLE: point of the tree check", Masked),
+    (0x0335, "VOLE: evaluation of the tree check", Masked),
     (0x0401, "public key", Masked),
     (0x0410, "uploaded ciphertext", Masked),
     (0x0411, "masked product", Masked),
@@ -136,6 +149,26 @@ fn kinds_lengths_and_order_follow_from_public_sizes_only() {
         assert!(sent.eq(peers.iter().filter(|e| e.direction == Direction::Received).map(|e| (e.kind, e.length))));
     }
     println!("{} inputs, {} messages at each end", 1 + Content::ALL.len(), owner.len());
+}
+
+#[test]
+fn a_run_by_vole_follows_from_public_sizes_only() {
+    let terms = Terms { matching: "vole", ..Terms::default() };
+    let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
+    let [owner, partner] = first.logs("first");
+    let seen: BTreeSet<u16> = owner.iter().map(|entry| entry.kind.code).collect();
+    let matching = (0x0210..=0x0216).chain(0x0330..=0x0335);
+    assert!(matching.into_iter().all(|code| seen.contains(&code)) && !seen.contains(&0x0205));
+    for entry in owner.iter().chain(partner) {
+        assert_eq!(kinds().find(|kind| kind.0 == entry.kind.code).map(|kind| kind.1), Some(entry.kind.name));
+    }
+    for (index, content) in Content::ALL.into_iter().enumerate() {
+        let name = format!("{content:?}");
+        let other = recorded(&world(SMALL, content, 500 + index as u64, &terms));
+        let [others_owner, others_partner] = other.logs(&name);
+        same(&name, owner, others_owner);
+        same(&name, partner, others_partner);
+    }
 }
 
 #[test]

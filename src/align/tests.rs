@@ -4,10 +4,18 @@
 use super::*;
 use colift_channel::memory::pair;
 use colift_channel::{ChannelError, Kind};
+use colift_psi::VoleForm;
 use colift_testkit::{cases, run_pair};
 
 fn terms() -> AlignTerms {
-    AlignTerms { session: [3; 32], own_max: 1000, peer_max: 1000, min_overlap: 1, overlap_listed: false }
+    AlignTerms {
+        session: [3; 32],
+        own_max: 1000,
+        peer_max: 1000,
+        protocol: Protocol::Vole(VoleForm::default()),
+        min_overlap: 1,
+        overlap_listed: false,
+    }
 }
 
 fn ids(range: std::ops::Range<u32>) -> Vec<String> {
@@ -22,6 +30,8 @@ fn both(x: &[String], y: &[String], first: AlignTerms, second: AlignTerms) -> (R
 #[test]
 fn rows_of_both_tables_belong_to_the_same_users() {
     cases("alignment", 5, |prg| {
+        let protocol = if prg.below(2) == 0 { Protocol::Ecdh } else { terms().protocol };
+        let terms = || AlignTerms { protocol, ..terms() };
         let (mut x, mut y) = (ids(0..80), ids(50..170));
         prg.shuffle(&mut x);
         prg.shuffle(&mut y);

@@ -1,6 +1,7 @@
-//! One party of a benchmark, in a process of its own: own columns from the seed, the link to the other program, the training.
+//! One party of a benchmark, in a process of its own: own data from the seed, the link to the other program, the work.
 
 use crate::bench::data::{DataSpec, Generator};
+use crate::bench::{line, matching};
 use crate::contract::{Disclosure, RateBucket};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
@@ -14,7 +15,7 @@ use crate::training::scaling::Scaling;
 use crate::training::schedule::{PublicSizes, Schedule};
 use crate::training::secure::{OwnerInput, train};
 use colift_algebra::Engine;
-use colift_channel::tls::{Fingerprint, Limits};
+use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, StopFlag};
 use colift_correlation::Role;
 use serde::{Deserialize, Serialize};
@@ -26,20 +27,38 @@ use std::time::Duration;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartySpec {
-    /// The data of both sides.
-    pub data: DataSpec,
-    /// Ridge on the standardised weights.
-    pub l2: f64,
+    /// What is measured.
+    pub work: Work,
     /// Address to listen at (owner) or to dial (partner).
     pub address: String,
     /// The peer's fingerprint.
     pub peer: String,
 }
 
-/// What a party of a benchmark tells: one line on stdout.
+/// What is measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Work {
+    /// A training.
+    Training {
+        /// The data of both sides.
+        data: DataSpec,
+        /// Ridge on the standardised weights.
+        l2: f64,
+    },
+    /// A matching.
+    Matching {
+        /// Ids of each side.
+        ids: u64,
+        /// The protocol's word in a job.
+        protocol: String,
+    },
+}
+
+/// What a party of a training tells: one line on stdout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PartyResult {
+pub struct TrainingResult {
     /// The train stage.
     pub cost: Cost,
     /// Bytes that this side was to send, as declared before the training.
@@ -60,27 +79,23 @@ pub(super) const CLIP: f64 = 5.0;
 /// Runs one party and prints its line.
 ///
 /// # Errors
-/// As a training; exit 1, E0961, when the specification cannot be read.
+/// As a training or a matching; exit 1, E0961, when the specification cannot be read.
 pub fn run(side: Side, spec: &Path, stop: &StopFlag) -> Result<(), Failure> {
     let unreadable = |reason: String| Failure::new(Exit::Internal, 961, format!("the benchmark's specification: {reason}"));
     let text = std::fs::read_to_string(spec).map_err(|error| unreadable(error.to_string()))?;
     let spec: PartySpec = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    let result = measure(side, &spec, stop)?;
-    let line = serde_json::to_string(&result).map_err(|error| unreadable(error.to_string()))?;
+    let line = match &spec.work {
+        Work::Training { data, l2 } => line(&training(side, &spec, *data, *l2, stop)?)?,
+        Work::Matching { ids, protocol } => line(&matching::measure(side, &spec, *ids, protocol, stop)?)?,
+    };
     std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).map_err(|error| unreadable(error.to_string()))
 }
 
-fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult, Failure> {
-    let data = spec.data;
-    let generator = Generator::new(data);
-    let range = match side {
-        Side::Owner => 0..data.owner_columns,
-        Side::Partner => data.owner_columns..data.owner_columns + data.partner_columns,
-    };
-    let (columns, labels) = generator.columns(range);
-    let names: Vec<String> = (0..columns.len()).map(|j| format!("c{j}")).collect();
-    let bucket = bucket(data.rate)?;
-
+/// The link to the other program, and which of the two this one is.
+///
+/// # Errors
+/// The link's failures.
+pub(super) fn meet(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<(TlsChannel, Role), Failure> {
     let home = Home::from_env()?;
     let (identity, pins) = (Identity::load(&home)?, Pins::load(&home)?);
     let peer: Fingerprint =
@@ -90,7 +105,20 @@ fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult,
         Side::Partner => (Role::Second, LinkSpec::Dial(spec.address.clone())),
     };
     let limits = Limits { connect: Duration::from_secs(600), ..Limits::default() };
-    let mut channel = connect(&identity, &pins, peer, &link, &limits, stop)?;
+    Ok((connect(&identity, &pins, peer, &link, &limits, stop)?, role))
+}
+
+fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFlag) -> Result<TrainingResult, Failure> {
+    let generator = Generator::new(data);
+    let range = match side {
+        Side::Owner => 0..data.owner_columns,
+        Side::Partner => data.owner_columns..data.owner_columns + data.partner_columns,
+    };
+    let (columns, labels) = generator.columns(range);
+    let names: Vec<String> = (0..columns.len()).map(|j| format!("c{j}")).collect();
+    let bucket = bucket(data.rate)?;
+
+    let (mut channel, role) = meet(side, spec, stop)?;
 
     let mut clock = StageClock::new(side);
     let before = channel.counters();
@@ -109,7 +137,7 @@ fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult,
         rate_high: bucket.high(),
         logit_range: None,
     })?;
-    let features = Features::new(&standardised, spec.l2, role == Role::First)?;
+    let features = Features::new(&standardised, l2, role == Role::First)?;
     drop(standardised);
     let (owner, partner) = declare_training(&schedule)?;
     let mut engine = Engine::setup(&mut channel, role)?;
@@ -122,7 +150,7 @@ fn measure(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<PartyResult,
         Side::Owner => owner.counters(),
         Side::Partner => partner.counters(),
     };
-    let result = PartyResult {
+    let result = TrainingResult {
         cost: clock.cost(counters),
         declared_bytes: declared.bytes_sent,
         messages_sent: counters.since(before).messages_sent,

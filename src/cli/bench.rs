@@ -1,5 +1,6 @@
 //! Flags of `bench`, and of the party process that it starts.
 
+use crate::contract::Matching;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub struct BenchFlags {
 pub enum BenchKind {
     /// A whole training on aligned rows in memory, keys and whitening included
     Training(TrainingFlags),
+    /// The matching, from hashed ids in memory to aligned positions on both sides, base OT included
+    Matching(MatchingFlags),
 }
 
 /// Flags of `bench training`.
@@ -48,6 +51,56 @@ pub struct TrainingFlags {
     /// Print the result as one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `bench matching`.
+#[derive(Debug, Args)]
+pub struct MatchingFlags {
+    /// Ids of each side; half of them are common
+    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    pub ids: u64,
+    /// The protocol
+    #[arg(long, value_enum, default_value_t = ProtocolName::Vole)]
+    pub protocol: ProtocolName,
+    /// Which peer `vole` withstands
+    #[arg(long, value_enum, default_value_t = SecurityName::Malicious)]
+    pub security: SecurityName,
+    /// The link between the programs, as in `bench training`
+    #[arg(long, value_enum, default_value_t = LinkName::Loopback)]
+    pub link: LinkName,
+    /// Print the result as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl MatchingFlags {
+    /// What a job would say.
+    #[must_use]
+    pub fn matching(&self) -> Matching {
+        match (self.protocol, self.security) {
+            (ProtocolName::Ecdh, _) => Matching::Ecdh,
+            (ProtocolName::Vole, SecurityName::SemiHonest) => Matching::VoleSemiHonest,
+            (ProtocolName::Vole, SecurityName::Malicious) => Matching::Vole,
+        }
+    }
+}
+
+/// A protocol of the matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolName {
+    /// OPRF from VOLE and a key-value store.
+    Vole,
+    /// Diffie–Hellman.
+    Ecdh,
+}
+
+/// The peer that a matching withstands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SecurityName {
+    /// Any peer.
+    Malicious,
+    /// One that follows the program.
+    SemiHonest,
 }
 
 /// The link of a benchmark.

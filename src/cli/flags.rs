@@ -32,7 +32,7 @@ pub enum Command {
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
     Score(RunFlags),
-    /// Measure a training: both real programs on loopback, on data made from a seed (owner's program)
+    /// Measure a training or a matching: both real programs on loopback, data made from a seed (owner's program)
     Bench(BenchFlags),
     /// One party of a benchmark, started by `bench`
     #[command(hide = true)]

@@ -71,6 +71,7 @@ impl SharedJob {
         let mut entries = BTreeMap::from([
             ("contract", CONTRACT_VERSION.to_string()),
             ("id_kind", quoted(terms.id_kind.name())),
+            ("matching", quoted(terms.matching.name())),
             ("max_rows.owner", terms.max_rows.owner.to_string()),
             ("max_rows.partner", terms.max_rows.partner.to_string()),
             ("min_overlap", terms.min_overlap.to_string()),

@@ -3,7 +3,7 @@
 use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, UNKNOWN_KEY, usage};
 use super::private::{KEYS as PRIVATE_KEYS, PrivateJob};
 use super::score::KEYS as SCORE_KEYS;
-use super::{Disclosure, Fingerprint, LogisticTerms, MaxRows, Peers, RateBucket, ScoreTerms, SharedJob, SharedTerms, TaskTerms};
+use super::{Disclosure, Fingerprint, LogisticTerms, Matching, MaxRows, Peers, RateBucket, ScoreTerms, SharedJob, SharedTerms, TaskTerms};
 use crate::data::wording::{shown, suggestion};
 use crate::data::{IdKind, Side};
 use crate::error::Failure;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 17] = [
+const SHARED_KEYS: [&str; 18] = [
     "name",
     "task",
     "label",
@@ -21,6 +21,7 @@ const SHARED_KEYS: [&str; 17] = [
     "clip",
     "expected_rate",
     "logit_range",
+    "matching",
     "min_overlap",
     "max_rows",
     "reveal",
@@ -96,6 +97,10 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
         None => IdKind::default(),
         Some(kind) => IdKind::from_name(&kind).ok_or_else(|| not_one_of("id_kind", &kind, &IdKind::ALL.map(IdKind::name)))?,
     };
+    let matching = match fields.text("matching")? {
+        None => Matching::default(),
+        Some(name) => Matching::from_name(&name).ok_or_else(|| not_one_of("matching", &name, &Matching::ALL.map(Matching::name)))?,
+    };
     let rows = fields.required("max_rows", fields.table("max_rows")?, "max_rows = { owner = 1_000_000, partner = 1_000_000 }")?;
     let rows = Fields::new("[shared] max_rows", rows, &["owner", "partner"], ("", &[]))?;
     let peers = fields.required("peers", fields.table("peers")?, "[shared.peers] holds both fingerprints")?;
@@ -107,6 +112,7 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
     SharedJob::new(SharedTerms {
         name,
         id_kind,
+        matching,
         min_overlap: fields.count("min_overlap")?.unwrap_or(if matches!(task, TaskTerms::Score(_)) { 1 } else { 1000 }),
         max_rows: MaxRows {
             owner: rows.required("owner", rows.count("owner")?, "the most rows the owner may bring")?,

@@ -20,6 +20,8 @@ pub struct SharedTerms {
     pub task: TaskTerms,
     /// How both files spell their users.
     pub id_kind: IdKind,
+    /// The protocol of the matching.
+    pub matching: Matching,
     /// Fewer common users than this end the run before anything else is shown.
     pub min_overlap: u64,
     /// Most rows each side may bring.
@@ -28,6 +30,42 @@ pub struct SharedTerms {
     pub reveal: BTreeSet<Disclosure>,
     /// The keys of the two parties.
     pub peers: Peers,
+}
+
+/// The protocol of the matching, and which peer it withstands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Matching {
+    /// Diffie–Hellman, against a semi-honest peer: small and simple.
+    Ecdh,
+    /// Oblivious pseudo-random function from VOLE, against a malicious peer.
+    #[default]
+    Vole,
+    /// The same without an assumption on codes: 2,048 bytes for each element of the store.
+    VoleConservative,
+    /// The same as `Vole` against a semi-honest peer: fewer bytes.
+    VoleSemiHonest,
+}
+
+impl Matching {
+    /// Every protocol.
+    pub const ALL: [Self; 4] = [Self::Ecdh, Self::Vole, Self::VoleConservative, Self::VoleSemiHonest];
+
+    /// The word after `matching =`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ecdh => "ecdh",
+            Self::Vole => "vole",
+            Self::VoleConservative => "vole_conservative",
+            Self::VoleSemiHonest => "vole_semi_honest",
+        }
+    }
+
+    /// The protocol of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|matching| matching.name() == name)
+    }
 }
 
 /// What is computed.

@@ -99,20 +99,20 @@ fn the_canonical_text_is_frozen() {
     let peers = "peers.owner = \"1f0e1d0c1b0a191817161514131211100f0e0d0c0b0a09080706050403020100\"\n\
                  peers.partner = \"2f2e2d2c2b2a292827262524232221201f1e1d1c1b1a19181716151413121110\"\n";
     let text = format!(
-        "clip = 5.0\ncontract = 1\nexpected_rate = \"5-20%\"\nid_kind = \"email\"\nl2 = 0.001\nlabel = \"vip_within_30_days\"\n\
-         max_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nname = \"vip-2026-11\"\n{peers}\
+        "clip = 5.0\ncontract = 2\nexpected_rate = \"5-20%\"\nid_kind = \"email\"\nl2 = 0.001\nlabel = \"vip_within_30_days\"\n\
+         matching = \"vole\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nname = \"vip-2026-11\"\n{peers}\
          reveal = [\"converged_and_in_range\", \"metrics_to_owner\", \"overlap_to_both\", \"own_weights\", \"scores_to_owner\", \
          \"split_to_partner\"]\ntask = \"logistic\"\ntest_share = 0.25\n"
     );
     assert_eq!(owner().canonical(), text);
     // sha256 of the text above, computed outside.
-    assert_eq!(owner().digest(), "69f96b0899660a13fcf320021e937f992dc2ba1c52f1c520c55dcf7470318bdb");
+    assert_eq!(owner().digest(), "70772b21b7877b0a208218de61904bbcae234ef6f8c0931924e5015f1ba5c7f4");
 }
 
 #[test]
 fn defaults_are_filled_in() {
     let mut text = OWNER.to_owned();
-    for key in ["id_kind = ", "test_share = ", "l2 = ", "clip = ", "min_overlap = "] {
+    for key in ["id_kind = ", "test_share = ", "l2 = ", "clip = ", "min_overlap = ", "matching = "] {
         let start = text.find(&format!("\n{key}")).unwrap() + 1;
         let end = start + text[start..].find('\n').unwrap() + 1;
         text.replace_range(start..end, "");
@@ -133,7 +133,7 @@ fn mutations() -> Vec<(&'static str, SharedJob)> {
         let TaskTerms::Logistic(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
-    let changes: [(&str, Change); 17] = [
+    let changes: [(&str, Change); 18] = [
         ("name", |t| t.name.push('x')),
         ("id_kind", |t| t.id_kind = IdKind::Phone),
         ("min_overlap", |t| t.min_overlap += 1),
@@ -151,6 +151,7 @@ fn mutations() -> Vec<(&'static str, SharedJob)> {
         ("logit_range", |t| training(t).logit_range = Some([-12.0, 8.0])),
         ("peers.owner", |t| std::mem::swap(&mut t.peers.owner, &mut t.peers.partner)),
         ("task", |t| (t.task, t.reveal) = (TaskTerms::Overlap, [Disclosure::OverlapToBoth].into())),
+        ("matching", |t| t.matching = Matching::Ecdh),
     ];
     let changed = changes.into_iter().map(|(key, change)| {
         let mut terms = owner().terms().clone();
@@ -206,8 +207,8 @@ fn canonical_texts_come_back_and_nothing_else_does() {
         ("l2 = 0.001", "l2 = nan"),
         ("l2 = 0.001", "l2 = 1e999"),
         ("l2 = 0.001", "l3 = 0.001"),
-        ("contract = 1\n", ""),
-        ("contract = 1", "contract = \"1\""),
+        ("contract = 2\n", ""),
+        ("contract = 2", "contract = \"2\""),
         ("task = \"logistic\"", "task = \"logistics\""),
         ("max_rows.owner = 1000000", "max_rows.owner = -1"),
     ] {
@@ -215,7 +216,7 @@ fn canonical_texts_come_back_and_nothing_else_does() {
         let failure = refused(&text.replacen(from, to, 1));
         assert_eq!((failure.exit, failure.id), (Exit::Protocol, 220), "{to}");
     }
-    let newer = refused(&text.replacen("contract = 1", "contract = 2\nnovelty = 3", 1));
+    let newer = refused(&text.replacen("contract = 2", "contract = 3\nnovelty = 3", 1));
     assert_eq!((newer.exit, newer.id), (Exit::Version, 221));
 
     let long = format!("{text}#{}", "x".repeat(MAX_CANONICAL_BYTES));

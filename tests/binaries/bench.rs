@@ -1,4 +1,5 @@
-//! `bench training`: both real programs, a shaped link, the declared bytes, the distance to the twin, the data for a rival.
+//! `bench`: both real programs, a shaped link, the declared bytes, the distance to the twin, the data for a rival; matchings
+//! equal to the plain join.
 
 use crate::world::{HANG, Program, program, together};
 use colift::data::Side;
@@ -32,5 +33,29 @@ fn a_benchmark_reports_what_crossed_the_link_and_how_far_the_optimum_is() {
         assert_eq!(reader.headers().unwrap().len(), columns, "{name}");
         let read: Result<Vec<_>, _> = reader.records().collect();
         assert_eq!(read.unwrap().len(), 6_000, "{name}");
+    }
+}
+
+#[test]
+fn a_benchmark_of_the_matching_is_held_against_the_plain_join() {
+    let _shared = together();
+    for (ids, protocol, security, link) in [
+        ("3001", "vole", "malicious", "lan"),
+        ("3000", "vole", "semi-honest", "loopback"),
+        ("300", "ecdh", "semi-honest", "loopback"),
+        ("1", "vole", "malicious", "loopback"),
+    ] {
+        let mut command = Command::new(program(Side::Owner));
+        command.args(["bench", "matching", "--ids", ids, "--protocol", protocol, "--security", security, "--link", link, "--json"]);
+        let ended = Program::start(Side::Owner, command).ended(HANG);
+        let report: serde_json::Value = serde_json::from_str(ended.fine().out.trim()).unwrap();
+        let count: u64 = ids.parse().unwrap();
+        assert_eq!(report["exact"], true, "{report}");
+        assert_eq!(report["matched"].as_u64(), Some(count / 2), "{report}");
+        assert_eq!((&report["security"], &report["link"]), (&security.into(), &link.into()), "{report}");
+        let sent = |side: &str| report["cost"]["bytes_sent"][side].as_u64().unwrap();
+        let per_item = report["bytes_per_item"].as_f64().unwrap();
+        assert!(sent("owner") > 0 && sent("partner") > 0 && report["cost"]["rounds"].as_u64() > Some(0), "{report}");
+        assert!((per_item * count as f64 - (sent("owner") + sent("partner")) as f64).abs() < 1.0, "{report}");
     }
 }

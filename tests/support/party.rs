@@ -127,6 +127,8 @@ pub struct World {
 pub struct Terms<'a> {
     /// `logistic` or `overlap`.
     pub task: &'a str,
+    /// The protocol of the matching.
+    pub matching: &'a str,
     /// Names of the reveal list; `None` leaves the key out.
     pub reveal: Option<&'a [&'a str]>,
     /// `expected_rate`.
@@ -140,7 +142,7 @@ pub const EVERYTHING: [&str; 6] =
 
 impl Default for Terms<'_> {
     fn default() -> Self {
-        Self { task: "logistic", reveal: Some(&EVERYTHING), rate: "20-50%", range: [-8.0, 8.0] }
+        Self { task: "logistic", matching: "ecdh", reveal: Some(&EVERYTHING), rate: "20-50%", range: [-8.0, 8.0] }
     }
 }
 
@@ -148,6 +150,7 @@ impl Terms<'_> {
     fn text(&self, private: &str) -> String {
         let mut text = format!("[shared]\nname = \"case\"\ntask = \"{}\"\nid_kind = \"opaque\"\nmin_overlap = 10\n", self.task);
         text += "max_rows = { owner = 100_000, partner = 100_000 }\n";
+        writeln!(text, "matching = \"{}\"", self.matching).unwrap();
         if self.task == "logistic" {
             let [low, high] = self.range;
             writeln!(text, "label = \"label\"\nl2 = 0.01\nexpected_rate = \"{}\"\nlogit_range = [{low:?}, {high:?}]", self.rate).unwrap();
@@ -260,7 +263,7 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
             figures: None,
         };
         let text = format!(
-            "[shared]\nname = \"case\"\ntask = \"score\"\nmodel = \"{}\"\noutput = [\"score\"]\n\
+            "[shared]\nname = \"case\"\ntask = \"score\"\nmatching = \"ecdh\"\nmodel = \"{}\"\noutput = [\"score\"]\n\
              max_rows = {{ owner = 100_000, partner = 100_000 }}\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]\n\
              [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n\
              [private]\ndata = \"none.csv\"\nid = \"id\"\nmodel = \"none.json\"\nlink = {{ listen = \"127.0.0.1:0\" }}\n",

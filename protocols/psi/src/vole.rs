@@ -6,8 +6,8 @@
 //!
 //! **Security** [`Security::Malicious`]: a failed check is a terminal abort. A malicious sender or receiver learns which of its ids
 //! are common, sizes, and at most bits of its own guesses about noise or Δ, each wrong guess being an abort. It can bring
-//! invented ids, up to its size as sender; as receiver up to the bound n′ at which an over-full store stays possible, about
-//! 1.6·len(store)/1.35 for 2^64 hash calls (docs/protocols/psi.md). A receiver may leave out matches, or stop before it proves them; it
+//! invented ids, up to its size as sender; as receiver up to the bound
+//! n′ ≤ 1.53·m for a store of m elements and 2^64 hash calls (docs/protocols/psi.md). A receiver may leave out matches, or stop before it proves them; it
 //! cannot claim one that it does not have. [`Security::SemiHonest`] leaves the checks out and shortens tags to 40 + ⌈log₂ nm⌉ bits:
 //! false matches ≤ 2^-40 a run. Both rest on dual LPN unless the form says [`VoleMode::Conservative`].
 //! `min_overlap`: before anything else, common ids of a public sample are counted ([`crate::ecdh`]): both learn that

@@ -35,7 +35,7 @@ fn the_examples_agree_and_read_without_a_label() {
 
 #[test]
 fn the_canonical_text_is_frozen_and_comes_back() {
-    let text = "contract = 1\nid_kind = \"email\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1\n\
+    let text = "contract = 2\nid_kind = \"email\"\nmatching = \"vole\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1\n\
                 model = \"00112233445566778899aabbccddeeff\"\nname = \"vip-2026-12-scores\"\n\
                 output = [\"score\", \"decile\", \"top_share\", \"yes_no\"]\n\
                 peers.owner = \"1f0e1d0c1b0a191817161514131211100f0e0d0c0b0a09080706050403020100\"\n\

@@ -13,6 +13,9 @@ const SAMPLE: f64 = 16_384.0;
 /// Common ids expected in the sample when the overlap is just the minimum: a sample need not be better than that.
 const EXPECTED: f64 = 256.0;
 
+/// Up to this size of the larger side all ids are counted: the decision is exact.
+const WHOLE: usize = 1 << 12;
+
 /// A public sample.
 pub struct Sample {
     share: f64,
@@ -23,8 +26,9 @@ impl Sample {
     /// The sample for these sizes and this minimum.
     #[must_use]
     pub fn new(sizes: [usize; 2], minimum: u64) -> Self {
-        let largest = sizes[0].max(sizes[1]).max(1) as f64;
-        let share = (SAMPLE / largest).min(EXPECTED / minimum.max(1) as f64).min(1.0);
+        let largest = sizes[0].max(sizes[1]).max(1);
+        let sampled = (SAMPLE / largest as f64).min(EXPECTED / minimum.max(1) as f64).min(1.0);
+        let share = if largest <= WHOLE { 1.0 } else { sampled };
         Self { share, threshold: (share * 2f64.powi(64)) as u64 }
     }
 
@@ -71,7 +75,7 @@ mod tests {
 
     #[test]
     fn small_sets_are_decided_exactly_and_large_ones_by_a_small_sample() {
-        let exact = Sample::new([1000, 10], 200);
+        let exact = Sample::new([1000, 4000], 200);
         assert!(exact.share >= 1.0 && exact.holds(u128::MAX) && exact.too_few(199, 200) && !exact.too_few(200, 200));
         let large = Sample::new([1 << 20, 1 << 18], 100_000);
         assert!((large.share * 100_000.0 - EXPECTED).abs() < 1e-6);
