@@ -25,12 +25,15 @@ use colift_primitives::rng::{Seed, os_bytes};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
+use rayon::prelude::*;
 use sha2::{Digest, Sha512};
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 /// OTs made at once: the computational security parameter.
 pub const COUNT: usize = 128;
+/// OTs a worker thread takes at least.
+const OTS_A_TASK: usize = 8;
 /// Bytes of the receiver's message.
 pub const POINTS_BYTES: usize = 64 * COUNT;
 /// Bytes of the sender's message.
@@ -71,17 +74,16 @@ impl BaseSender {
     /// Peer class: a point is invalid.
     pub fn finish(self, points: &[u8]) -> Result<Vec<[Seed; 2]>, CorrelationError> {
         let (pairs, _) = points.as_chunks::<64>();
-        let mut seeds = Vec::with_capacity(COUNT);
-        for (index, pair) in pairs.iter().enumerate() {
+        let each = |(index, pair): (usize, &[u8; 64])| {
             let (r0, r1) = split(pair);
             let (p0, p1) = (decode(r0, POINTS.name)?, decode(r1, POINTS.name)?);
             let key = |choice: u8, point: RistrettoPoint, other: &[u8; 32]| {
                 let shared = *self.secret * (point + to_group(self.direction, index, choice, other));
                 seed(self.direction, index, choice, pair, &self.public, &shared)
             };
-            seeds.push([key(0, p0, r1), key(1, p1, r0)]);
-        }
-        Ok(seeds)
+            Ok([key(0, p0, r1), key(1, p1, r0)])
+        };
+        pairs.par_iter().enumerate().with_min_len(OTS_A_TASK).map(each).collect()
     }
 }
 
@@ -99,19 +101,20 @@ impl BaseReceiver {
     /// # Errors
     /// Config class: no randomness.
     pub fn start(direction: Role, choices: u128) -> Result<Self, CorrelationError> {
-        let mut secrets = Vec::with_capacity(COUNT);
-        let mut message = Vec::with_capacity(POINTS_BYTES);
-        for index in 0..COUNT {
+        let mut message = vec![0; POINTS_BYTES];
+        let each = |(index, pair): (usize, &mut [u8; 64])| {
             let choice = (choices >> index & 1) as u8;
             let secret = random_scalar()?;
             let other = RistrettoPoint::from_uniform_bytes(&*os_bytes::<64>()?).compress().to_bytes();
             let chosen = RistrettoPoint::mul_base(&secret) - to_group(direction, index, choice, &other);
             let chosen = chosen.compress().to_bytes();
             let choice = Choice::from(choice);
-            message.extend_from_slice(&<[u8; 32]>::conditional_select(&chosen, &other, choice));
-            message.extend_from_slice(&<[u8; 32]>::conditional_select(&other, &chosen, choice));
-            secrets.push(secret);
-        }
+            let points = [<[u8; 32]>::conditional_select(&chosen, &other, choice), <[u8; 32]>::conditional_select(&other, &chosen, choice)];
+            pair.copy_from_slice(points.as_flattened());
+            Ok(secret)
+        };
+        let pairs = message.as_chunks_mut::<64>().0.par_iter_mut();
+        let secrets = pairs.enumerate().with_min_len(OTS_A_TASK).map(each).collect::<Result<Vec<_>, CorrelationError>>()?;
         Ok(Self { direction, choices: Zeroizing::new(choices), secrets, message })
     }
 
@@ -129,7 +132,7 @@ impl BaseReceiver {
         let key: &[u8; 32] = key.try_into().map_err(|_| CorrelationError::InvalidPoint { message: KEY.name })?;
         let point = decode(key, KEY.name)?;
         let (pairs, _) = self.message.as_chunks::<64>();
-        let each = self.secrets.iter().zip(pairs).enumerate();
+        let each = self.secrets.par_iter().zip(pairs).enumerate().with_min_len(OTS_A_TASK);
         Ok(each
             .map(|(index, (secret, pair))| {
                 let choice = (*self.choices >> index & 1) as u8;

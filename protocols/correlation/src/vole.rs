@@ -41,7 +41,7 @@ mod trees;
 
 use crate::bit_vole::{self, BitVoleReceiver, BitVoleSender, pack_elements};
 use crate::{CorrelationError, Role, Security};
-use code::Code;
+use code::{Code, Noise};
 use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::buffer::Buffer;
 use colift_primitives::gf128;
@@ -49,7 +49,7 @@ use colift_primitives::hash::PartHash;
 use colift_primitives::rng::{Prg, os_bytes};
 pub use lpn::Lpn;
 use subtle::ConstantTimeEq;
-use trees::Forest;
+use trees::{Forest, Growth, Regrowth};
 use zeroize::Zeroizing;
 
 const TREES: Kind = Kind { code: 0x0333, name: "VOLE: tree corrections" };
@@ -141,18 +141,29 @@ pub fn send(channel: &mut (impl Channel + ?Sized), role: Role, params: &VolePara
     let rows = base.rows(channel, values * bit_vole::BLOCK + forest.paths(), params.security)?;
     let (of_values, of_paths) = rows.split_at(values * bit_vole::BLOCK);
     let base_b = Zeroizing::new(pack_elements(of_values));
-    // Step 2: trees.
-    let (mut leaves, corrections) = forest.grow(*delta, &base_b, of_paths)?;
-    channel.send(TREES, &corrections)?;
-    // Step 3: the tree check.
+    // Steps 2 and 3: trees, and their check, for which all leaves are kept; without it the code takes them as they grow.
+    let (code, growth) = (Code::new(&lpn), Growth::new(&forest, *delta, &base_b, of_paths)?);
+    let (mut compression, mut corrections) = (code.begin(), vec![0u8; forest.bytes()]);
     if params.security == Security::Malicious {
+        let mut memory = forest.memory(lpn.weight);
+        let leaves = growth.grow(forest.all(), &mut memory, &mut corrections);
+        channel.send(TREES, &corrections)?;
         let point = channel.receive(POINT, 16)?;
         let point = u128::from_le_bytes(*point.first_chunk().ok_or(CorrelationError::TreeCheck)?);
-        let evaluation = evaluate(leaves.iter().copied(), point) ^ base_b.get(lpn.weight).copied().unwrap_or_default();
-        channel.send(EVALUATION, &digest_of(params, evaluation))?;
+        let mut evaluation = Evaluation::new(point);
+        evaluation.take(leaves);
+        let sum = evaluation.sum ^ base_b.get(lpn.weight).copied().unwrap_or_default();
+        channel.send(EVALUATION, &digest_of(params, sum))?;
+        compression.take(leaves);
+    } else {
+        let mut memory = forest.memory(forest.groups().map(|trees| trees.len()).max().unwrap_or_default());
+        for trees in forest.groups() {
+            compression.take(growth.grow(trees, &mut memory, &mut corrections));
+        }
+        channel.send(TREES, &corrections)?;
     }
-    // Step 4: the code.
-    let mut b = Code::new(&lpn).compress(&mut leaves);
+    // Step 4: the rest of the code.
+    let mut b = compression.finish();
     b.truncate(params.length);
     Ok(VoleSent { delta, b })
 }
@@ -179,8 +190,8 @@ pub fn receive(channel: &mut (impl Channel + ?Sized), role: Role, params: &VoleP
     let mut noise = Zeroizing::new((0..lpn.weight).map(|_| prg.next_u128()).collect::<Vec<u128>>());
     let point = Zeroizing::new(u128::from_le_bytes(*os_bytes::<16>()?));
     if values > lpn.weight {
-        let places = positions.iter().enumerate().map(|(tree, position)| tree * lpn.leaves + position + 1);
-        let sum = noise.iter().zip(places).fold(0, |sum, (value, place)| sum ^ gf128::multiply(*value, power(*point, place)));
+        let terms = noise.iter().zip(forest.places(&positions));
+        let sum = terms.fold(0, |sum, (value, place)| sum ^ gf128::multiply(*value, power(*point, place + 1)));
         noise.push(sum);
     }
     let mut bits = Zeroizing::new(noise.to_vec());
@@ -188,40 +199,62 @@ pub fn receive(channel: &mut (impl Channel + ?Sized), role: Role, params: &VoleP
     let rows = base.rows(channel, &bits, params.security)?;
     let (of_values, of_paths) = rows.split_at(values * bit_vole::BLOCK);
     let base_a = Zeroizing::new(pack_elements(of_values));
-    // Step 2: trees.
+    // Step 2: trees; the code and the check take the leaves as they grow.
     let corrections = channel.receive(TREES, forest.bytes())?;
-    let mut leaves = forest.regrow(&positions, &noise, &base_a, of_paths, &corrections)?;
+    let places: Zeroizing<Vec<usize>> = Zeroizing::new(forest.places(&positions).collect());
+    let code = Code::new(&lpn);
+    let mut compression = code.begin_both(Noise { places: &places, values: noise.get(..lpn.weight).unwrap_or_default() });
+    let mut evaluation = Evaluation::new(*point);
+    let regrowth = Regrowth::new(&forest, &positions, &base_a, of_paths, &corrections);
+    let mut memory = forest.memory(forest.groups().map(|trees| trees.len()).max().unwrap_or_default());
+    for trees in forest.groups() {
+        let leaves = regrowth.grow(trees, &mut memory);
+        compression.take(leaves);
+        if params.security == Security::Malicious {
+            evaluation.take(leaves);
+        }
+    }
+    drop(memory);
     // Step 3: the tree check.
     if params.security == Security::Malicious {
         channel.send(POINT, &point.to_le_bytes())?;
-        let evaluation = evaluate(leaves.iter().map(|[a, _]| *a), *point) ^ base_a.get(lpn.weight).copied().unwrap_or_default();
+        let sum = evaluation.sum ^ base_a.get(lpn.weight).copied().unwrap_or_default();
         let theirs = channel.receive(EVALUATION, 32)?;
-        if !bool::from(digest_of(params, evaluation).as_slice().ct_eq(&theirs)) {
+        if !bool::from(digest_of(params, sum).as_slice().ct_eq(&theirs)) {
             return Err(CorrelationError::TreeCheck);
         }
     }
-    // Step 4: the code, on both vectors at once.
-    let rows = Code::new(&lpn).compress(&mut leaves);
-    drop(leaves);
-    let a = Buffer::collect(params.length, rows.iter().map(|[a, _]| *a));
-    let c = Buffer::collect(params.length, rows.iter().map(|[_, c]| *c));
+    // Step 4: the rest of the code, on both vectors.
+    let [mut a, mut c] = compression.finish_both();
+    a.truncate(params.length);
+    c.truncate(params.length);
     Ok(VoleReceived { a, c })
 }
 
-/// Σ values\[i\]·point^(i+1).
-fn evaluate(values: impl Iterator<Item = u128>, point: u128) -> u128 {
-    let mut powers = vec![0u128; POWERS];
-    gf128::fill_powers(&mut powers, point);
-    let step = powers.last().copied().unwrap_or_default();
-    let (mut sum, mut scale, mut chunk) = (0, 1, Zeroizing::new(Vec::with_capacity(POWERS)));
-    let mut values = values.peekable();
-    while values.peek().is_some() {
-        chunk.clear();
-        chunk.extend(values.by_ref().take(POWERS));
-        sum ^= gf128::multiply(gf128::inner_product(&chunk, &powers), scale);
-        scale = gf128::multiply(scale, step);
+/// Σ values\[i\]·point^(i+1), value by value. Secret as the values are.
+struct Evaluation {
+    powers: Vec<u128>,
+    point: u128,
+    scale: u128,
+    sum: u128,
+}
+
+impl Evaluation {
+    fn new(point: u128) -> Self {
+        let mut powers = vec![0u128; POWERS];
+        gf128::fill_powers(&mut powers, point);
+        Self { powers, point, scale: 1, sum: 0 }
     }
-    sum
+
+    /// Takes the next values.
+    fn take(&mut self, values: &[u128]) {
+        let step = self.powers.last().copied().unwrap_or_default();
+        for chunk in values.chunks(POWERS) {
+            self.sum ^= gf128::multiply(gf128::inner_product(chunk, &self.powers), self.scale);
+            let step = if chunk.len() == POWERS { step } else { power(self.point, chunk.len()) };
+            self.scale = gf128::multiply(self.scale, step);
+        }
+    }
 }
 
 /// base^exponent.

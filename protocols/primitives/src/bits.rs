@@ -144,41 +144,58 @@ pub const fn mask(bits: u32) -> u64 {
 /// Packs the lowest `bits` ≤ 64 bits of each number, one after the other, little end first.
 #[must_use]
 pub fn pack(numbers: &[u64], bits: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(packed_bytes(numbers.len(), bits) + 16);
+    let mut bytes = vec![0; packed_bytes(numbers.len(), bits)];
+    pack_into(&mut bytes, numbers.iter().copied(), bits);
+    bytes
+}
+
+/// As [`pack`], into as many bytes as the numbers take.
+pub fn pack_into(bytes: &mut [u8], numbers: impl Iterator<Item = u64>, bits: u32) {
+    let (whole, rest) = bytes.as_chunks_mut::<8>();
+    let mut words = whole.iter_mut();
     let (mut pending, mut held) = (0u128, 0u32);
     for number in numbers {
         pending |= u128::from(number & mask(bits)) << held;
         held += bits;
-        if held >= 64 {
-            bytes.extend_from_slice(&(pending as u64).to_le_bytes());
+        if held >= 64
+            && let Some(word) = words.next()
+        {
+            *word = (pending as u64).to_le_bytes();
             pending >>= 64;
             held -= 64;
         }
     }
-    bytes.extend_from_slice(&(pending as u64).to_le_bytes());
-    bytes.truncate(packed_bytes(numbers.len(), bits));
-    bytes
+    let last = words.next().map(|word| word.as_mut_slice()).unwrap_or(rest);
+    last.iter_mut().zip(pending.to_le_bytes()).for_each(|(byte, from)| *byte = from);
 }
 
 /// Undoes [`pack`]; `None` when the length is not that of `count` numbers or an unused bit is set.
 #[must_use]
 pub fn unpack(bytes: &[u8], count: usize, bits: u32) -> Option<Vec<u64>> {
-    if bytes.len() != packed_bytes(count, bits) || bits > 64 {
+    Some(unpack_each(bytes, count, bits)?.collect())
+}
+
+/// As [`unpack`], number by number; numbers of 0 bits are 0.
+pub fn unpack_each(bytes: &[u8], count: usize, bits: u32) -> Option<impl ExactSizeIterator<Item = u64>> {
+    let surplus = (8 * bytes.len()).checked_sub(count.checked_mul(bits as usize)?)?;
+    let unused = bytes.last().map_or(0, |last| u32::from(*last) >> (8 - surplus.min(8)));
+    if bytes.len() != packed_bytes(count, bits) || bits > 64 || unused != 0 {
         return None;
     }
-    let mut numbers = Vec::with_capacity(count);
-    let mut words = bytes.chunks(8).map(|chunk| chunk.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte)));
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let rest = rest.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+    let mut words = whole.iter().map(|word| u64::from_le_bytes(*word)).chain([rest]);
     let (mut pending, mut held) = (0u128, 0u32);
-    for _ in 0..count {
+    Some((0..count).map(move |_| {
         if held < bits {
-            pending |= u128::from(words.next()?) << held;
+            pending |= u128::from(words.next().unwrap_or_default()) << held;
             held += 64;
         }
-        numbers.push(pending as u64 & mask(bits));
+        let number = pending as u64 & mask(bits);
         pending >>= bits;
         held -= bits;
-    }
-    (pending == 0 && words.next().is_none()).then_some(numbers)
+        number
+    }))
 }
 
 /// Transposes a 128 × 128 bit matrix in place: bit j of row i becomes bit i of row j.

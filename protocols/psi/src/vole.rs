@@ -11,7 +11,7 @@
 //! cannot claim one that it does not have. [`Security::SemiHonest`] leaves the checks out and shortens tags to 40 + ⌈log₂ nm⌉ bits:
 //! false matches ≤ 2^-40 a run. Both rest on dual LPN unless the form says [`VoleMode::Conservative`].
 //! `min_overlap`: before anything else, common ids of a public sample are counted ([`crate::ecdh`]): both learn that
-//! estimate, exact for small sets, and a clear miss ends the run. After the tags the exact number decides; then the
+//! estimate, exact for small sets, and a clear miss ends the run (no counting where no estimate could be a clear miss). After the tags the exact number decides; then the
 //! receiver already knows its matches, the sender only their number.
 //!
 //! **Cost** with n_s and n_r ids of sender and receiver, m = store length (1.35·n_r), tags of L bits: VOLE of m rows, 16·m + 16 (32
@@ -51,7 +51,7 @@ use colift_correlation::vole::{self, VoleMode, VoleParams, VoleReceived, VoleSen
 use colift_correlation::{Role, Security};
 use colift_primitives::PrimitivesError;
 use colift_primitives::bits::Bits;
-use colift_primitives::buffer::Buffer;
+use colift_primitives::buffer::{Buffer, Reuse};
 use colift_primitives::gf128;
 use colift_primitives::hash::PartHash;
 use colift_primitives::okvs::{OkvsParams, Rows};
@@ -106,13 +106,14 @@ pub fn match_ids<I: AsRef<[u8]> + Sync>(
     progress: Progress<'_>,
 ) -> Result<Matched, PsiError> {
     params.check_own(ids.len())?;
+    let _reuse = Reuse::begin();
     // Step 1: names; parameters and sizes.
     let names = names::of_ids(&params.session, ids);
     names::check_distinct(&names)?;
     let peer = ecdh::exchange_sizes(channel, role, ids.len(), &params, digest(&params, role, form))?;
     // Step 2: the decision on a sample.
-    if params.min_overlap > 0 {
-        let sample = Sample::new([ids.len(), peer], params.min_overlap);
+    let sample = Sample::new([ids.len(), peer], params.min_overlap);
+    if sample.decides(params.min_overlap) {
         estimate::decide(channel, role, ids, &names, &sample, &params, progress)?;
     }
     let run = Run { role, form, params, own: ids.len(), peer };
@@ -190,19 +191,14 @@ impl Run {
         let values = rows.decode(&b);
         drop(b);
         let shift = if self.malicious() { shift ^ block(opening.as_slice(), 0) } else { 0 };
-        let outputs = self.output_hash().outputs(&rows, values, shift, Some(*delta));
-        let sorted = sorted(&outputs);
-        let mut ascending = Buffer::<u128>::zeroed(sorted.len());
-        for (slot, joined) in ascending.iter_mut().zip(sorted.iter()) {
-            *slot = outputs.tags.get(place(*joined)).copied().unwrap_or_default();
-        }
-        if !ascending.windows(2).all(|pair| matches!(pair, [one, two] if one < two)) {
+        let outputs = self.output_hash().outputs(rows, values, shift, Some(*delta));
+        if outputs.collide() {
             return Err(PsiError::TagCollision);
         }
         if self.malicious() {
             channel.send(SHIFT, opening.as_slice())?;
         }
-        for frame in TagCode::new(self.own, outputs.bits).encode(&ascending).chunks(FRAME_BYTES) {
+        for frame in TagCode::new(self.own, outputs.bits()).encode(outputs.tags()).chunks(FRAME_BYTES) {
             channel.send(TAGS, frame)?;
         }
         self.report(progress, 0.9);
@@ -216,16 +212,15 @@ impl Run {
         let wire = channel.receive(MATCHES, self.own.div_ceil(8) + 32)?;
         let (proof, bits) = wire.split_first_chunk::<32>().ok_or(PsiError::InvalidMatches)?;
         let matched = Bits::from_bytes(bits, self.own).ok_or(PsiError::InvalidMatches)?;
-        let places: Vec<usize> =
-            sorted.iter().zip(matched.iter()).filter(|(_, matched)| *matched).map(|(joined, _)| place(*joined)).collect();
-        if places.len() as u64 != count {
+        let ranks = || (0..self.own).zip(matched.iter()).filter(|(_, matched)| *matched).map(|(rank, _)| rank);
+        if ranks().count() as u64 != count {
             return Err(PsiError::InvalidMatches);
         }
-        if !bool::from(outputs.proof(&self.params.session, places.iter().copied()).ct_eq(proof)) {
+        if !bool::from(outputs.proof(&self.params.session, ranks()).ct_eq(proof)) {
             return Err(PsiError::FalseMatches);
         }
         self.report(progress, 1.0);
-        Ok(places.iter().filter_map(|place| rows.order().get(*place).copied()).collect())
+        Ok(ranks().filter_map(|rank| outputs.row(rank)).collect())
     }
 
     /// The side with the store: its rows among the peer's tags.
@@ -250,7 +245,8 @@ impl Run {
         let shift = os_bytes::<16>()?;
         channel.send(SEED, &[seed.as_bytes().as_slice(), shift.as_slice()].concat()[..self.seed_bytes()])?;
         for (values, c) in values.chunks(FRAME_ELEMENTS).zip(c.chunks(FRAME_ELEMENTS)) {
-            channel.send(STORE, &values.iter().zip(c).flat_map(|(value, c)| (value ^ c).to_le_bytes()).collect::<Vec<u8>>())?;
+            let masked: Vec<u128> = values.iter().zip(c).map(|(value, c)| (value ^ c).to_le()).collect();
+            channel.send(STORE, bytemuck::cast_slice(&masked))?;
         }
         drop((values, c));
         // Step 6: own outputs, the peer's tags.
@@ -264,28 +260,25 @@ impl Run {
             }
             sum = block(&opening, 0) ^ block(shift.as_slice(), 0);
         }
-        let outputs = self.output_hash().outputs(&rows, decoded, sum, None);
-        let sorted = sorted(&outputs);
-        if !sorted.windows(2).all(|pair| matches!(pair, [one, two] if one >> 32 < two >> 32)) {
+        let outputs = self.output_hash().outputs(rows, decoded, sum, None);
+        if outputs.collide() {
             return Err(PsiError::TagCollision);
         }
-        let code = TagCode::new(self.peer, outputs.bits);
-        let mut wire = Vec::with_capacity(code.bytes());
-        for start in (0..code.bytes()).step_by(FRAME_BYTES) {
-            wire.extend(channel.receive(TAGS, FRAME_BYTES.min(code.bytes() - start))?);
+        let code = TagCode::new(self.peer, outputs.bits());
+        let mut wire = Buffer::<u8>::scratch(code.bytes());
+        for frame in wire.chunks_mut(FRAME_BYTES) {
+            frame.copy_from_slice(&channel.receive(TAGS, frame.len())?);
         }
-        let theirs = code.decode(&wire)?;
         self.report(progress, 0.9);
         // Step 7: the number, then the matches with their proof.
-        let matches = join(&outputs, &sorted, &theirs);
-        channel.send(COUNT, &(matches.len() as u64).to_le_bytes())?;
-        self.check_minimum(matches.len() as u64)?;
-        let mut bits = Bits::zeros(self.peer);
-        matches.iter().for_each(|(rank, _)| bits.set(*rank, true));
-        let proof = outputs.proof(&self.params.session, matches.iter().map(|(_, place)| *place));
-        channel.send(MATCHES, &[proof.as_slice(), &bits.to_bytes()].concat())?;
+        let matches = join(&outputs, code, &wire, self.peer)?;
+        drop(wire);
+        channel.send(COUNT, &(matches.own.len() as u64).to_le_bytes())?;
+        self.check_minimum(matches.own.len() as u64)?;
+        let proof = outputs.proof(&self.params.session, matches.own.iter().map(|rank| *rank as usize));
+        channel.send(MATCHES, &[proof.as_slice(), &matches.theirs.to_bytes()].concat())?;
         self.report(progress, 1.0);
-        Ok(matches.iter().filter_map(|(_, place)| rows.order().get(*place).copied()).collect())
+        Ok(matches.own.iter().filter_map(|rank| outputs.row(*rank as usize)).collect())
     }
 
     fn seed_bytes(&self) -> usize {
@@ -317,16 +310,6 @@ fn encode(store: &OkvsParams, names: Buffer<[u128; 2]>) -> Result<Encoded, PsiEr
     Err(PrimitivesError::StoreFailed.into())
 }
 
-/// The outputs' places by ascending tags.
-fn sorted(outputs: &Outputs) -> Buffer<u128> {
-    sort::sort(outputs.tags.len(), outputs.bits, |place| outputs.tags.get(place).copied().unwrap_or_default())
-}
-
-/// The place in a sorted entry.
-fn place(joined: u128) -> usize {
-    joined as u32 as usize
-}
-
 /// The k-th 16 bytes; 0 where there are none.
 fn block(bytes: &[u8], k: usize) -> u128 {
     bytes.as_chunks().0.get(k).map_or(0, |bytes| u128::from_le_bytes(*bytes))
@@ -336,20 +319,27 @@ fn commitment(params: &MatchParams, opening: &[u8]) -> [u8; 32] {
     PartHash::new("colift matching shift v1").part(&params.session).part(opening).finish()
 }
 
-/// (rank among the peer's tags, own place) of each common tag; both lists ascend.
-fn join(outputs: &Outputs, sorted: &[u128], theirs: &[u128]) -> Vec<(usize, usize)> {
-    let drop = outputs.bits.saturating_sub(sort::KEPT);
-    let (mut matches, mut own) = (Vec::new(), sorted.iter().peekable());
-    for (rank, tag) in theirs.iter().enumerate() {
-        let upper = tag >> drop;
-        while own.next_if(|joined| *joined >> 32 < upper).is_some() {}
-        if let Some(joined) = own.next_if(|joined| *joined >> 32 == upper)
-            && outputs.tags.get(place(*joined)) == Some(tag)
-        {
-            matches.push((rank, place(*joined)));
+/// The common tags.
+struct Matches {
+    /// Their ranks among the own tags, ascending.
+    own: Vec<u32>,
+    /// Which of the peer's ranks they are.
+    theirs: Bits,
+}
+
+/// Walks through both ascending lists.
+fn join(outputs: &Outputs, code: TagCode, wire: &[u8], peer: usize) -> Result<Matches, PsiError> {
+    let mut matches = Matches { own: Vec::new(), theirs: Bits::zeros(peer) };
+    let (mut own, mut rank) = ((0u32..).zip(outputs.tags()).peekable(), 0);
+    code.decode(wire, |tag| {
+        while own.next_if(|(_, own)| *own < tag).is_some() {}
+        if let Some((own, _)) = own.next_if(|(_, own)| *own == tag) {
+            matches.own.push(own);
+            matches.theirs.set(rank, true);
         }
-    }
-    matches
+        rank += 1;
+    })?;
+    Ok(matches)
 }
 
 /// The sizes that [`declare_match`] follows.

@@ -43,7 +43,11 @@ fn evaluations_are_polynomials() {
     let values: Vec<u128> = (0..2 * POWERS as u128 + 5).map(|i| i * i + 1).collect();
     let point = 0x1234_5678_9abc_def0_0fed_cba9_8765_4321;
     let slow = values.iter().enumerate().fold(0, |sum, (i, value)| sum ^ gf128::multiply(*value, power(point, i + 1)));
-    assert_eq!(evaluate(values.iter().copied(), point), slow);
+    for pieces in [vec![0, values.len()], vec![0, 0, 7, POWERS, POWERS + 3, 2 * POWERS + 3, values.len()]] {
+        let mut evaluation = Evaluation::new(point);
+        pieces.windows(2).for_each(|piece| evaluation.take(&values[piece[0]..piece[1]]));
+        assert_eq!(evaluation.sum, slow, "{pieces:?}");
+    }
     assert_eq!((power(point, 0), power(point, 1), power(point, 3)), (1, point, gf128::multiply(point, gf128::multiply(point, point))));
 }
 

@@ -13,7 +13,11 @@ use colift_primitives::buffer::Buffer;
 use colift_primitives::hash::PartHash;
 use colift_primitives::rng::{Prg, Seed};
 use rayon::prelude::*;
+use std::ops::Range;
 use zeroize::Zeroizing;
+
+/// Trees grown together.
+const GROUP: usize = 8;
 
 /// The shape of the forest and the seed of its public keys.
 pub struct Forest {
@@ -52,6 +56,11 @@ impl Forest {
         self.leaves.div_ceil(1 << (self.depth - level))
     }
 
+    /// Where these positions, one in each tree, lie among all leaves.
+    pub fn places(&self, positions: &[usize]) -> impl Iterator<Item = usize> {
+        positions.iter().enumerate().map(|(tree, position)| tree * self.leaves + position)
+    }
+
     /// The bits of OT choices, 128 to a block: at each level the side *off* the path.
     pub fn choices(&self, positions: &[usize]) -> Zeroizing<Vec<u128>> {
         let mut blocks = Zeroizing::new(vec![0u128; self.paths().div_ceil(BLOCK)]);
@@ -75,60 +84,108 @@ impl Forest {
         (0..self.trees).map(|_| prg.next_seed()).collect()
     }
 
-    /// All trees from fresh roots: the leaves and the corrections for the receiver.
-    pub fn grow(&self, delta: u128, base_b: &[u128], paths: &[u128]) -> Result<(Buffer<u128>, Vec<u8>), CorrelationError> {
-        let mut roots = Prg::from_os()?;
-        let roots = Zeroizing::new((0..self.trees).map(|_| roots.next_u128()).collect::<Vec<u128>>());
-        let mut leaves = Buffer::<u128>::zeroed(self.trees * self.leaves);
-        let mut corrections = vec![0u8; self.bytes()];
-        let hash = TweakableHash::new();
-        let trees = leaves.par_chunks_mut(self.leaves).zip(corrections.par_chunks_mut(self.tree_bytes()));
-        let inputs = self.keys().into_par_iter().zip(roots.par_iter()).zip(base_b.par_iter()).zip(paths.par_chunks(self.depth));
-        trees.zip(inputs).enumerate().for_each(|(tree, ((leaves, message), (((keys, root), base), rows)))| {
-            let mut grower = Grower::new(self, keys);
-            let mut nodes = Zeroizing::new(Vec::with_capacity(self.leaves + 1));
-            nodes.push(*root);
-            let mut pads = [rows.to_vec(), rows.iter().map(|row| row ^ delta).collect()].map(Zeroizing::new);
-            pads.iter_mut().for_each(|pads| hash.hash_each(pads, (tree * self.depth) as u128));
-            let (levels, last) = message.split_at_mut(32 * self.depth);
-            for (level, message) in (1..).zip(levels.as_chunks_mut::<32>().0) {
-                let [left, right] = grower.next_level(&mut nodes, level);
-                let masked = [left ^ pads[0][level - 1], right ^ pads[1][level - 1]];
-                message.iter_mut().zip(masked.iter().flat_map(|sum| sum.to_le_bytes())).for_each(|(byte, from)| *byte = from);
-            }
-            let sum = nodes.iter().fold(*base, |sum, leaf| sum ^ leaf);
-            last.copy_from_slice(&sum.to_le_bytes());
-            leaves.copy_from_slice(&nodes);
-        });
-        Ok((leaves, corrections))
+    /// Trees in groups of so many that their leaves fit the last-level cache.
+    pub fn groups(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let trees = self.trees;
+        (0..trees).step_by(GROUP).map(move |first| first..trees.min(first + GROUP))
     }
 
-    /// All trees as the receiver can know them: (a, c) at every leaf.
-    pub fn regrow(
-        &self,
-        positions: &[usize],
-        noise: &[u128],
-        base_a: &[u128],
-        paths: &[u128],
-        corrections: &[u8],
-    ) -> Result<Buffer<[u128; 2]>, CorrelationError> {
-        let mut leaves = Buffer::<[u128; 2]>::zeroed(self.trees * self.leaves);
+    /// Every tree.
+    pub fn all(&self) -> Range<usize> {
+        0..self.trees
+    }
+
+    /// Memory for the leaves of so many trees.
+    pub fn memory(&self, trees: usize) -> Buffer<u128> {
+        Buffer::scratch(trees.min(self.trees) * self.leaves)
+    }
+}
+
+/// The sender's growing of trees from fresh roots.
+pub struct Growth<'a> {
+    forest: &'a Forest,
+    keys: Vec<Seed>,
+    roots: Zeroizing<Vec<u128>>,
+    delta: u128,
+    base_b: &'a [u128],
+    paths: &'a [u128],
+}
+
+impl<'a> Growth<'a> {
+    /// Draws the roots.
+    pub fn new(forest: &'a Forest, delta: u128, base_b: &'a [u128], paths: &'a [u128]) -> Result<Self, CorrelationError> {
+        let mut roots = Prg::from_os()?;
+        let roots = Zeroizing::new((0..forest.trees).map(|_| roots.next_u128()).collect::<Vec<u128>>());
+        Ok(Self { forest, keys: forest.keys(), roots, delta, base_b, paths })
+    }
+
+    /// These trees: leaves to the beginning of `memory`, corrections to their place among all; the leaves.
+    pub fn grow<'m>(&self, trees: Range<usize>, memory: &'m mut [u128], corrections: &mut [u8]) -> &'m [u128] {
+        let forest = self.forest;
+        let leaves = memory.get_mut(..trees.len() * forest.leaves).unwrap_or_default();
+        let bytes = trees.start * forest.tree_bytes()..trees.end * forest.tree_bytes();
+        let messages = corrections.get_mut(bytes).unwrap_or_default().par_chunks_mut(forest.tree_bytes());
+        let all = self.keys.par_iter().zip(self.roots.par_iter()).zip(self.base_b.par_iter()).zip(self.paths.par_chunks(forest.depth));
+        let inputs = all.enumerate().skip(trees.start).take(trees.len());
         let hash = TweakableHash::new();
-        let inputs = self.keys().into_par_iter().zip(positions.par_iter()).zip(noise.par_iter().zip(base_a.par_iter()));
-        let inputs = inputs.zip(paths.par_chunks(self.depth).zip(corrections.par_chunks(self.tree_bytes())));
-        let each = leaves.par_chunks_mut(self.leaves).zip(inputs).enumerate();
-        each.for_each(|(tree, (leaves, (((keys, position), (value, base)), (rows, message))))| {
-            let mut grower = Grower::new(self, keys);
-            let mut nodes = Zeroizing::new(Vec::with_capacity(self.leaves + 1));
+        leaves.par_chunks_mut(forest.leaves).zip(messages).zip(inputs).for_each(
+            |((leaves, message), (tree, (((keys, root), base), rows)))| {
+                let mut grower = Grower::new(forest, keys);
+                let mut nodes = Zeroizing::new(Vec::with_capacity(forest.leaves + 1));
+                nodes.push(*root);
+                let mut pads = [rows.to_vec(), rows.iter().map(|row| row ^ self.delta).collect()].map(Zeroizing::new);
+                pads.iter_mut().for_each(|pads| hash.hash_each(pads, (tree * forest.depth) as u128));
+                let (levels, last) = message.split_at_mut(32 * forest.depth);
+                for (level, message) in (1..).zip(levels.as_chunks_mut::<32>().0) {
+                    let [left, right] = grower.next_level(&mut nodes, level);
+                    let masked = [left ^ pads[0][level - 1], right ^ pads[1][level - 1]];
+                    message.iter_mut().zip(masked.iter().flat_map(|sum| sum.to_le_bytes())).for_each(|(byte, from)| *byte = from);
+                }
+                let sum = nodes.iter().fold(*base, |sum, leaf| sum ^ leaf);
+                last.copy_from_slice(&sum.to_le_bytes());
+                leaves.copy_from_slice(&nodes);
+            },
+        );
+        leaves
+    }
+}
+
+/// The receiver's growing of trees, as far as it can know them.
+pub struct Regrowth<'a> {
+    forest: &'a Forest,
+    keys: Vec<Seed>,
+    positions: &'a [usize],
+    base_a: &'a [u128],
+    paths: &'a [u128],
+    corrections: &'a [u8],
+}
+
+impl<'a> Regrowth<'a> {
+    /// Of all corrections.
+    pub fn new(forest: &'a Forest, positions: &'a [usize], base_a: &'a [u128], paths: &'a [u128], corrections: &'a [u8]) -> Self {
+        Self { forest, keys: forest.keys(), positions, base_a, paths, corrections }
+    }
+
+    /// These trees, a at every leaf, at the beginning of `memory`.
+    pub fn grow<'m>(&self, trees: Range<usize>, memory: &'m mut [u128]) -> &'m [u128] {
+        let forest = self.forest;
+        let leaves = memory.get_mut(..trees.len() * forest.leaves).unwrap_or_default();
+        let all = self.keys.par_iter().zip(self.positions.par_iter()).zip(self.base_a.par_iter());
+        let all = all.zip(self.paths.par_chunks(forest.depth).zip(self.corrections.par_chunks(forest.tree_bytes())));
+        let inputs = all.enumerate().skip(trees.start).take(trees.len());
+        let hash = TweakableHash::new();
+        leaves.par_chunks_mut(forest.leaves).zip(inputs).for_each(|(leaves, (tree, (((keys, position), base), (rows, message))))| {
+            let mut grower = Grower::new(forest, keys);
+            let mut nodes = Zeroizing::new(Vec::with_capacity(forest.leaves + 1));
             nodes.push(0u128);
             let mut pads = Zeroizing::new(rows.to_vec());
-            hash.hash_each(&mut pads, (tree * self.depth) as u128);
-            let (levels, last) = message.split_at(32 * self.depth);
+            hash.hash_each(&mut pads, (tree * forest.depth) as u128);
+            let (levels, last) = message.split_at(32 * forest.depth);
             for (level, message) in (1..).zip(levels.as_chunks::<32>().0) {
                 // The unknown node was 0: take its false children out of the sums again.
-                let parent = position >> (self.depth - level + 1);
+                let parent = position >> (forest.depth - level + 1);
                 let sums = grower.next_level(&mut nodes, level);
-                let (on, off) = (2 * parent + self.side(*position, level), 2 * parent + (self.side(*position, level) ^ 1));
+                let (on, off) = (2 * parent + forest.side(*position, level), 2 * parent + (forest.side(*position, level) ^ 1));
                 let side = off & 1;
                 let wire = message.as_chunks::<16>().0.get(side).map_or(0, |bytes| u128::from_le_bytes(*bytes));
                 let others = sums[side] ^ nodes.get(off).copied().unwrap_or_default();
@@ -141,14 +198,12 @@ impl Forest {
             }
             let sum = nodes.iter().fold(*base, |sum, leaf| sum ^ leaf);
             let last = last.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
-            for (leaf, node) in leaves.iter_mut().zip(nodes.iter()) {
-                leaf[0] = *node;
-            }
+            leaves.copy_from_slice(&nodes);
             if let Some(leaf) = leaves.get_mut(*position) {
-                *leaf = [sum ^ last, *value];
+                *leaf = sum ^ last;
             }
         });
-        Ok(leaves)
+        leaves
     }
 }
 
@@ -163,8 +218,8 @@ struct Grower<'a> {
 const BATCH: usize = 64;
 
 impl<'a> Grower<'a> {
-    fn new(forest: &'a Forest, keys: Seed) -> Self {
-        Self { forest, keys: Prg::from_seed(&keys), spare: Zeroizing::new(Vec::with_capacity(forest.leaves + 1)) }
+    fn new(forest: &'a Forest, keys: &Seed) -> Self {
+        Self { forest, keys: Prg::from_seed(keys), spare: Zeroizing::new(Vec::with_capacity(forest.leaves + 1)) }
     }
 
     /// Replaces the nodes by their children at `level`; the sums of all left and all right ones.

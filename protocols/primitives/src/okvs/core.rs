@@ -23,7 +23,7 @@ pub fn solve(bin: &Bin<'_>, core: &[u16], wanted: &[u128], sparse: &mut [u128], 
         for slot in bin.slots[row] {
             line[columns.binary_search(&slot).ok()?] = 1;
         }
-        line[columns.len()..unknowns].iter_mut().zip(bin.factors(row)).for_each(|(entry, factor)| *entry = u128::from(*factor));
+        line[columns.len()..unknowns].iter_mut().zip(bin.factors(row)).for_each(|(entry, factor)| *entry = u128::from(factor));
         line[unknowns] = wanted[row];
         matrix.push(line);
     }

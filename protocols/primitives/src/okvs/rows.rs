@@ -17,7 +17,7 @@ pub struct Rows {
     pairs: Buffer<[u128; 2]>,
     starts: Vec<usize>,
     slots: Buffer<[u16; 3]>,
-    factors: Buffer<u64>,
+    hashers: Vec<KeyedHash>,
 }
 
 impl Rows {
@@ -27,7 +27,7 @@ impl Rows {
     pub fn place(params: &OkvsParams, seed: &Seed, pairs: &[[u128; 2]]) -> Self {
         let mut prg = Prg::from_seed(seed);
         let slot_hash = KeyedHash::new(prg.next_u128());
-        let mut hash_buffer = Buffer::<u128>::zeroed(pairs.len());
+        let mut hash_buffer = Buffer::<u128>::scratch(pairs.len());
         let hashes = &mut *hash_buffer;
         let batches = pairs.par_chunks(BATCH).zip(hashes.par_chunks_mut(BATCH)).with_min_len(16);
         batches.for_each(|(pairs, out)| slot_hash.hash_each(&keys_of(pairs)[..pairs.len()], out));
@@ -43,8 +43,8 @@ impl Rows {
             starts[i] += starts[i - 1];
         }
         let mut next = starts.clone();
-        let (mut order_buffer, mut slot_buffer) = (Buffer::<u32>::zeroed(pairs.len()), Buffer::<[u16; 3]>::zeroed(pairs.len()));
-        let mut pair_buffer = Buffer::<[u128; 2]>::zeroed(pairs.len());
+        let (mut order_buffer, mut slot_buffer) = (Buffer::<u32>::scratch(pairs.len()), Buffer::<[u16; 3]>::scratch(pairs.len()));
+        let mut pair_buffer = Buffer::<[u128; 2]>::scratch(pairs.len());
         let (order, slots, sorted) = (&mut *order_buffer, &mut *slot_buffer, &mut *pair_buffer);
         for (index, (hash, pair)) in (0u32..).zip(hashes.iter().zip(pairs)) {
             let place = &mut next[bin(*hash)];
@@ -53,28 +53,20 @@ impl Rows {
             sorted[*place] = *pair;
             *place += 1;
         }
-        drop(hash_buffer);
-        // Dense factors: 64 bits each, two from a hash.
-        let mut factors = Buffer::<u64>::zeroed(pairs.len() * params.dense);
-        let hashers: Vec<KeyedHash> = (0..params.dense.div_ceil(2)).map(|_| KeyedHash::new(prg.next_u128())).collect();
-        let batches = sorted.par_chunks(BATCH).zip(factors.par_chunks_mut(BATCH * params.dense)).with_min_len(16);
-        batches.for_each(|(pairs, factors)| {
-            let (keys, mut out) = (keys_of(pairs), [0u128; BATCH]);
-            for (pair, hasher) in hashers.iter().enumerate() {
-                hasher.hash_each(&keys[..pairs.len()], &mut out);
-                for (row, hash) in factors.chunks_exact_mut(params.dense).zip(out) {
-                    let halves = [hash as u64, (hash >> 64) as u64];
-                    row[2 * pair..].iter_mut().zip(halves).for_each(|(factor, half)| *factor = half);
-                }
-            }
-        });
-        Self { params: *params, order: order_buffer, pairs: pair_buffer, starts, slots: slot_buffer, factors }
+        let hashers = (0..params.dense.div_ceil(2)).map(|_| KeyedHash::new(prg.next_u128())).collect();
+        Self { params: *params, order: order_buffer, pairs: pair_buffer, starts, slots: slot_buffer, hashers }
     }
 
     /// The index of the key at each place, in the order of [`Rows::decode`].
     #[must_use]
     pub fn order(&self) -> &[u32] {
         &self.order
+    }
+
+    /// The same, when the rest is no longer needed.
+    #[must_use]
+    pub fn into_order(self) -> Buffer<u32> {
+        self.order
     }
 
     /// Key and value at each place, in the order of [`Rows::decode`].
@@ -87,8 +79,7 @@ impl Rows {
     fn bins(&self) -> impl IndexedParallelIterator<Item = Bin<'_>> {
         self.starts.par_windows(2).map(|window| {
             let range = window[0]..window[1];
-            let factors = &self.factors[window[0] * self.params.dense..window[1] * self.params.dense];
-            Bin { pairs: &self.pairs[range.clone()], slots: &self.slots[range], factors, dense: self.params.dense }
+            Bin { pairs: &self.pairs[range.clone()], slots: &self.slots[range], hashers: &self.hashers, dense: self.params.dense }
         })
     }
 
@@ -108,10 +99,10 @@ impl Rows {
     /// The values of all keys in a store, in the order of [`Rows::order`]; a store of another length gives zeros.
     #[must_use]
     pub fn decode(&self, store: &[u128]) -> Buffer<u128> {
-        let mut values = Buffer::<u128>::zeroed(self.order.len());
         if store.len() != self.params.len() {
-            return values;
+            return Buffer::zeroed(self.order.len());
         }
+        let mut values = Buffer::<u128>::scratch(self.order.len());
         let mut parts = Vec::with_capacity(self.params.bins);
         let mut rest = &mut *values;
         for window in self.starts.windows(2) {
@@ -124,7 +115,7 @@ impl Rows {
             for (value, slots) in values.iter_mut().zip(bin.slots) {
                 *value = slots.iter().fold(0, |sum, slot| sum ^ sparse[usize::from(*slot)]);
             }
-            gf128::add_short_products(values, bin.factors, dense);
+            bin.add_dense(values, dense);
         });
         values
     }
@@ -135,14 +126,37 @@ pub(super) struct Bin<'a> {
     pairs: &'a [[u128; 2]],
     /// Three distinct sparse columns of each row.
     pub slots: &'a [[u16; 3]],
-    factors: &'a [u64],
+    hashers: &'a [KeyedHash],
     dense: usize,
 }
 
 impl Bin<'_> {
-    /// The dense factors of a row.
-    pub fn factors(&self, row: usize) -> &[u64] {
-        self.factors.get(row * self.dense..(row + 1) * self.dense).unwrap_or_default()
+    /// The dense factors of a row: 64 bits each, two from a hash of its key.
+    pub fn factors(&self, row: usize) -> Vec<u64> {
+        let mut factors = vec![0; self.dense];
+        self.fill_factors(self.pairs.get(row..=row).unwrap_or_default(), &mut factors);
+        factors
+    }
+
+    /// The factors of at most a batch of rows, row by row.
+    fn fill_factors(&self, pairs: &[[u128; 2]], factors: &mut [u64]) {
+        let (keys, mut out) = (keys_of(pairs), [0u128; BATCH]);
+        for (pair, hasher) in self.hashers.iter().enumerate() {
+            hasher.hash_each(keys.get(..pairs.len()).unwrap_or_default(), &mut out);
+            for (row, hash) in factors.chunks_exact_mut(self.dense.max(1)).zip(out) {
+                let halves = [hash as u64, (hash >> 64) as u64];
+                row[2 * pair..].iter_mut().zip(halves).for_each(|(factor, half)| *factor = half);
+            }
+        }
+    }
+
+    /// Adds to each value its row's dense factors times the dense part of the store.
+    fn add_dense(&self, values: &mut [u128], dense: &[u128]) {
+        let mut factors = vec![0; BATCH * self.dense];
+        for (values, pairs) in values.chunks_mut(BATCH).zip(self.pairs.chunks(BATCH)) {
+            self.fill_factors(pairs, &mut factors);
+            gf128::add_short_products(values, &factors, dense);
+        }
     }
 }
 
@@ -156,7 +170,7 @@ fn encode_bin(params: &OkvsParams, bin: &Bin<'_>, part: &mut [u128]) -> Option<(
     let (sparse, dense) = part.split_at_mut(params.sparse);
     if !peeled.core.is_empty() {
         core::solve(bin, &peeled.core, &wanted, sparse, dense)?;
-        gf128::add_short_products(&mut wanted, bin.factors, dense);
+        bin.add_dense(&mut wanted, dense);
     }
     // Backwards, each row has one column that no later row has touched.
     for (row, column) in peeled.pairs.iter().rev() {

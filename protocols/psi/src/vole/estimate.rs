@@ -43,6 +43,12 @@ impl Sample {
         let expected = self.share * minimum as f64;
         (common as f64) < expected - 2.0 * (expected * (1.0 - self.share)).sqrt()
     }
+
+    /// Whether the sample could end a run: where even no common id in it would not, nothing is counted.
+    #[must_use]
+    pub fn decides(&self, minimum: u64) -> bool {
+        self.too_few(0, minimum)
+    }
 }
 
 /// Ends the matching when the overlap is below the minimum, as far as the sample tells.
@@ -82,5 +88,9 @@ mod tests {
         assert!(large.too_few(220, 100_000) && !large.too_few(225, 100_000));
         let sparse = Sample::new([1 << 20, 1 << 20], 1000);
         assert!((sparse.share * 1_048_576.0 - SAMPLE).abs() < 1e-6 && !sparse.holds(u128::MAX) && sparse.holds(0));
+        // Four expected ones and no more: even none would be within two standard deviations.
+        let decides = |sizes, minimum| Sample::new(sizes, minimum).decides(minimum);
+        assert!(decides([1000, 4000], 1) && !decides([1000, 4000], 0) && decides([1 << 20, 1 << 20], 260));
+        assert!(!decides([1 << 20, 1 << 20], 250) && decides([10_000, 10_000], 1));
     }
 }

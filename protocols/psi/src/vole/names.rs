@@ -1,7 +1,7 @@
 //! Ids to names: a key and a field element of 128 bits each, bound to the session.
 
 use crate::PsiError;
-use crate::vole::sort::sort;
+use crate::vole::sort::repeats;
 use colift_primitives::buffer::Buffer;
 use colift_primitives::hash::PartHash;
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ pub fn of_ids<I: AsRef<[u8]> + Sync>(session: &[u8; 32], ids: &[I]) -> Buffer<[u
     let mut block = [0u8; 64];
     block[..32].copy_from_slice(&PartHash::new("colift matching names v1").part(session).finish());
     let prefix = Sha256::new_with_prefix(block);
-    let mut names = Buffer::<[u128; 2]>::zeroed(ids.len());
+    let mut names = Buffer::<[u128; 2]>::scratch(ids.len());
     names.par_iter_mut().zip(ids).with_min_len(IDS_A_TASK).for_each(|(name, id)| {
         *name = halves(&prefix.clone().chain_update(id.as_ref()).finalize().into());
     });
@@ -37,13 +37,7 @@ pub fn halves(digest: &[u8; 32]) -> [u128; 2] {
 /// # Errors
 /// Config class: how many entries repeat another one.
 pub fn check_distinct(names: &[[u128; 2]]) -> Result<(), PsiError> {
-    let key = |number: &u128| names.get(*number as u32 as usize).map(|[key, _]| *key);
-    let sorted = sort(names.len(), 128, |index| names.get(index).map_or(0, |[key, _]| *key));
-    let pairs = sorted.windows(2).filter(|pair| match pair {
-        [one, two] => one >> 32 == two >> 32 && key(one) == key(two),
-        _ => false,
-    });
-    match pairs.count() as u64 {
+    match repeats(names.iter().map(|[key, _]| *key)) {
         0 => Ok(()),
         count => Err(PsiError::OwnDuplicates { count }),
     }

@@ -2,9 +2,10 @@
 //!
 //! The output for a name (key, element) at field value v is, against a malicious peer, SHA-256 of a session block, v and the key:
 //! 128 bits of tag and 128 of proof, a random oracle. Against a semi-honest one it is the tweakable correlation-robust hash
-//! of v under the tweak key: the tag's L = 40 + ⌈log₂ nm⌉ bits, the rest is the proof.
+//! of v under the tweak key: its upper L = 40 + ⌈log₂ nm⌉ bits are the tag, the rest is the proof.
 
 use super::names::halves;
+use super::sort::sort_records;
 use crate::params::tag_bits;
 use colift_correlation::Security;
 use colift_primitives::aes::TweakableHash;
@@ -18,13 +19,13 @@ use sha2::{Digest, Sha256};
 /// Outputs made at a time.
 const BATCH: usize = 256;
 
-/// Tags and proofs at each place of the rows.
+/// Outputs by ascending tag.
 pub struct Outputs {
-    /// Tags of [`Outputs::bits`] bits.
-    pub tags: Buffer<u128>,
-    proofs: Buffer<u128>,
-    /// Bits of a tag.
-    pub bits: u32,
+    /// Tags in the upper bits; where there are no proofs of their own, the rest is the proof.
+    values: Buffer<u128>,
+    proofs: Option<Buffer<u128>>,
+    rows: Buffer<u32>,
+    bits: u32,
 }
 
 /// How outputs are made.
@@ -47,42 +48,85 @@ impl OutputHash {
 
     /// The outputs for decoded values v, each shifted by `shift` and, on the sender's side, by `delta` times the element.
     #[must_use]
-    pub fn outputs(&self, rows: &Rows, mut values: Buffer<u128>, shift: u128, delta: Option<u128>) -> Outputs {
-        let mut proofs = Buffer::<u128>::zeroed(values.len());
+    pub fn outputs(&self, rows: Rows, mut values: Buffer<u128>, shift: u128, delta: Option<u128>) -> Outputs {
+        let random_oracle = self.security == Security::Malicious;
+        let mut proofs = Buffer::<u128>::scratch(if random_oracle { values.len() } else { 0 });
         let hash = TweakableHash::new();
-        let batches = values.par_chunks_mut(BATCH).zip(proofs.par_chunks_mut(BATCH)).zip(rows.pairs().par_chunks(BATCH));
-        batches.with_min_len(8).for_each(|((values, proofs), pairs)| {
+        let each = |values: &mut [u128], proofs: &mut [u128], pairs: &[[u128; 2]]| {
             if let Some(delta) = delta {
                 let mut elements = [0u128; BATCH];
                 elements.iter_mut().zip(pairs).for_each(|(slot, [_, element])| *slot = *element);
                 gf128::add_scaled(values, &elements, delta);
             }
             values.iter_mut().for_each(|value| *value ^= shift);
-            if self.security == Security::Malicious {
+            if random_oracle {
                 for ((value, proof), [key, _]) in values.iter_mut().zip(proofs).zip(pairs) {
                     let digest = self.prefix.clone().chain_update(value.to_le_bytes()).chain_update(key.to_le_bytes()).finalize();
                     [*value, *proof] = halves(&digest.into());
                 }
             } else {
                 hash.hash_with(values, pairs.iter().map(|[key, _]| *key));
-                for (value, proof) in values.iter_mut().zip(proofs) {
-                    (*value, *proof) = (*value & ((1 << self.bits) - 1), *value >> self.bits);
-                }
             }
-        });
-        Outputs { tags: values, proofs, bits: self.bits }
+        };
+        let batches = values.par_chunks_mut(BATCH).zip(rows.pairs().par_chunks(BATCH)).with_min_len(8);
+        if random_oracle {
+            batches.zip(proofs.par_chunks_mut(BATCH)).for_each(|((values, pairs), proofs)| each(values, proofs, pairs));
+        } else {
+            batches.for_each(|(values, pairs)| each(values, &mut [], pairs));
+        }
+        let mut proofs = random_oracle.then_some(proofs);
+        let mut order = rows.into_order();
+        sort_records(&mut values, proofs.as_deref_mut(), &mut order);
+        Outputs { values, proofs, rows: order, bits: self.bits }
     }
 }
 
 impl Outputs {
-    /// The proof of having the outputs at these places, in this order: a hash of their proof halves.
+    /// Bits of a tag.
     #[must_use]
-    pub fn proof(&self, session: &[u8; 32], places: impl Iterator<Item = usize>) -> [u8; 32] {
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// Tags, ascending: strictly so where there was no collision.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = u128> + Clone {
+        let rest = u128::BITS - self.bits;
+        self.values.iter().map(move |value| value >> rest)
+    }
+
+    /// Whether two outputs have one tag.
+    #[must_use]
+    pub fn collide(&self) -> bool {
+        self.tags().zip(self.tags().skip(1)).any(|(one, two)| one == two)
+    }
+
+    /// The row of the id at a rank.
+    #[must_use]
+    pub fn row(&self, rank: usize) -> Option<u32> {
+        self.rows.get(rank).copied()
+    }
+
+    /// The proof of having the outputs at these ranks, in this order: a hash of their proof parts.
+    #[must_use]
+    pub fn proof(&self, session: &[u8; 32], ranks: impl Iterator<Item = usize>) -> [u8; 32] {
         let start = PartHash::new("colift matching proof v1").part(session).finish();
         let mut hash = Sha256::new_with_prefix(start);
-        for place in places {
-            hash.update(self.proofs.get(place).copied().unwrap_or_default().to_le_bytes());
+        let (parts, kept) = match &self.proofs {
+            Some(proofs) => (&**proofs, u128::MAX),
+            None => (&*self.values, u128::MAX >> self.bits.min(u128::BITS - 1)),
+        };
+        let (mut batch, mut held) = ([[0u8; 16]; BATCH], 0);
+        for rank in ranks {
+            if held == BATCH {
+                hash.update(batch.as_flattened());
+                held = 0;
+            }
+            if let Some(slot) = batch.get_mut(held) {
+                *slot = (parts.get(rank).copied().unwrap_or_default() & kept).to_le_bytes();
+            }
+            held += 1;
         }
+        hash.update(batch.as_flattened().get(..16 * held).unwrap_or_default());
         hash.finalize().into()
     }
 }

@@ -5,7 +5,7 @@
 //! that the tags in random order would not say.
 
 use crate::PsiError;
-use colift_primitives::bits::{pack, packed_bytes, unpack};
+use colift_primitives::bits::{pack_into, packed_bytes, unpack_each};
 use colift_primitives::buffer::Buffer;
 
 /// The shape of a coded list.
@@ -43,56 +43,55 @@ impl TagCode {
 
     /// Codes an ascending list of `count` tags.
     #[must_use]
-    pub fn encode(self, tags: &[u128]) -> Vec<u8> {
-        let mut wire = Vec::with_capacity(self.bytes());
+    pub fn encode(self, tags: impl Iterator<Item = u128> + Clone) -> Buffer<u8> {
+        let mut wire = Buffer::<u8>::scratch(self.bytes());
         let [first, second] = self.widths();
-        let column = |shift: u32| tags.iter().map(|tag| (tag >> shift) as u64).collect::<Vec<u64>>();
-        wire.extend(pack(&column(0), first));
+        let (low, rest) = wire.split_at_mut(packed_bytes(self.count, first));
+        let (high, unary) = rest.split_at_mut(packed_bytes(self.count, second));
+        pack_into(low, tags.clone().map(|tag| tag as u64), first);
         if second > 0 {
-            wire.extend(pack(&column(64), second));
+            pack_into(high, tags.clone().map(|tag| (tag >> 64) as u64), second);
         }
-        let mut unary = vec![0u8; self.unary_bytes()];
-        for (index, tag) in tags.iter().enumerate() {
+        unary.fill(0);
+        for (index, tag) in tags.enumerate() {
             let at = (tag >> self.lower) as usize + index;
             if let Some(byte) = unary.get_mut(at / 8) {
                 *byte |= 1 << (at % 8);
             }
         }
-        wire.extend(unary);
         wire
     }
 
-    /// Undoes [`TagCode::encode`].
+    /// Undoes [`TagCode::encode`]: hands over one tag after the other.
     ///
     /// # Errors
     /// Peer class: the bytes are no strictly ascending list of this shape.
-    pub fn decode(self, wire: &[u8]) -> Result<Buffer<u128>, PsiError> {
+    pub fn decode(self, wire: &[u8], mut each: impl FnMut(u128)) -> Result<(), PsiError> {
         let [first, second] = self.widths();
         let (low, rest) = wire.split_at_checked(packed_bytes(self.count, first)).ok_or(PsiError::UnsortedTags)?;
         let (high, unary) = rest.split_at_checked(packed_bytes(self.count, second)).ok_or(PsiError::UnsortedTags)?;
         if unary.len() != self.unary_bytes() {
             return Err(PsiError::UnsortedTags);
         }
-        let low = unpack(low, self.count, first).ok_or(PsiError::UnsortedTags)?;
-        let high = if second > 0 { unpack(high, self.count, second).ok_or(PsiError::UnsortedTags)? } else { Vec::new() };
-        let mut high = high.into_iter().chain(std::iter::repeat(0));
-        let mut tags = Buffer::<u128>::zeroed(self.count);
-        let (mut slots, mut index, mut previous) = (tags.iter_mut().zip(low), 0usize, None);
+        let mut low = unpack_each(low, self.count, first).ok_or(PsiError::UnsortedTags)?;
+        let mut high = unpack_each(high, self.count, second).ok_or(PsiError::UnsortedTags)?;
+        let (mut index, mut previous) = (0usize, None);
         for (position, byte) in unary.iter().enumerate() {
             let mut bits = *byte;
             while bits != 0 {
                 let at = 8 * position + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                let (slot, low) = slots.next().ok_or(PsiError::UnsortedTags)?;
+                let (low, high) = low.next().zip(high.next()).ok_or(PsiError::UnsortedTags)?;
                 let upper = at.checked_sub(index).filter(|upper| *upper < 1 << self.upper).ok_or(PsiError::UnsortedTags)?;
-                let tag = (upper as u128) << self.lower | u128::from(high.next().unwrap_or_default()) << 64 | u128::from(low);
+                let tag = (upper as u128) << self.lower | u128::from(high) << 64 | u128::from(low);
                 if previous.is_some_and(|before| before >= tag) {
                     return Err(PsiError::UnsortedTags);
                 }
-                (*slot, previous, index) = (tag, Some(tag), index + 1);
+                each(tag);
+                (previous, index) = (Some(tag), index + 1);
             }
         }
-        if index == self.count { Ok(tags) } else { Err(PsiError::UnsortedTags) }
+        if index == self.count { Ok(()) } else { Err(PsiError::UnsortedTags) }
     }
 }
 
@@ -109,6 +108,12 @@ mod tests {
         tags
     }
 
+    fn decode(code: TagCode, wire: &[u8]) -> Result<Vec<u128>, PsiError> {
+        let mut tags = Vec::new();
+        code.decode(wire, |tag| tags.push(tag))?;
+        Ok(tags)
+    }
+
     #[test]
     fn lists_survive_the_wire() {
         let mut prg = Prg::from_seed(&Seed::from_bytes([4; 16]));
@@ -116,9 +121,9 @@ mod tests {
             for count in [0usize, 1, 2, 3, 7, 8, 1000, 1024, 1025] {
                 let tags = list(&mut prg, count, bits);
                 let code = TagCode::new(count, bits);
-                let wire = code.encode(&tags);
+                let wire = code.encode(tags.iter().copied()).to_vec();
                 assert_eq!(wire.len(), code.bytes());
-                assert_eq!(*code.decode(&wire).unwrap(), tags, "{count} of {bits}");
+                assert_eq!(decode(code, &wire).unwrap(), tags, "{count} of {bits}");
                 assert!(count < 64 || wire.len() * 8 <= count * (bits as usize - count.ilog2() as usize + 3));
             }
         }
@@ -129,23 +134,23 @@ mod tests {
         let mut prg = Prg::from_seed(&Seed::from_bytes([5; 16]));
         let (count, bits) = (100, 60);
         let (tags, code) = (list(&mut prg, count, bits), TagCode::new(count, bits));
-        let wire = code.encode(&tags);
+        let wire = code.encode(tags.iter().copied()).to_vec();
         let unary = wire.len() - code.unary_bytes();
-        assert!(code.decode(&wire[1..]).is_err() && code.decode(&[wire.as_slice(), &[0]].concat()).is_err());
+        assert!(decode(code, &wire[1..]).is_err() && decode(code, &[wire.as_slice(), &[0]].concat()).is_err());
         // A one too many, one too few, everything at the end, everything at the start, an equal pair.
         let last_zero = (8 * unary..8 * wire.len()).rfind(|bit| wire[bit / 8] >> (bit % 8) & 1 == 0).unwrap();
         let one = (8 * unary..8 * wire.len()).find(|bit| wire[bit / 8] >> (bit % 8) & 1 == 1).unwrap();
         for bit in [last_zero, one] {
             let mut bad = wire.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(code.decode(&bad).is_err());
+            assert!(decode(code, &bad).is_err());
         }
         let mut bad = wire.clone();
         bad[unary..].fill(0xff);
-        assert!(code.decode(&bad).is_err());
+        assert!(decode(code, &bad).is_err());
         let mut equal = tags.clone();
         equal[50] = equal[51];
-        assert!(code.decode(&code.encode(&equal)).is_err());
+        assert!(decode(code, &code.encode(equal.iter().copied())).is_err());
         let (mut swapped, upper) = (tags.clone(), 1u128 << code.lower);
         swapped[3] = 5 * upper + 9;
         swapped[4] = 5 * upper + 8;
@@ -156,6 +161,6 @@ mod tests {
                 *tag = 6 * upper + i
             }
         });
-        assert!(code.decode(&code.encode(&swapped)).is_err());
+        assert!(decode(code, &code.encode(swapped.iter().copied())).is_err());
     }
 }

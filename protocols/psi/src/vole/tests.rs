@@ -335,7 +335,7 @@ trait EqualTags {
 
 impl EqualTags for Vec<u8> {
     fn fill_with_equal_tags(&mut self) {
-        *self = TagCode::new(50, 128).encode(&[0; 50]);
+        *self = TagCode::new(50, 128).encode(std::iter::repeat_n(0, 50)).to_vec();
     }
 }
 
