@@ -78,7 +78,7 @@ fn line(value: &impl Serialize) -> Result<String, Failure> {
 
 fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<TrainingResult>) -> Result<BenchReport, Failure> {
     let (owner, partner) = (&results.owner, &results.partner);
-    let cost = joint_stage("train", &owner.cost, &partner.cost);
+    let cost = joint_stages(&["train"], &owner.cost, &partner.cost);
     let bytes = cost.bytes_sent.owner.unwrap_or_default() + cost.bytes_sent.partner.unwrap_or_default();
     let affordable = spec.rows.saturating_mul(spec.owner_columns + spec.partner_columns) <= TWIN_CELLS;
     Ok(BenchReport {
@@ -99,24 +99,39 @@ fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<TrainingResult>)
     })
 }
 
-/// One stage of both sides as one cost; data making before it is left out, memory is the process's peak.
-fn joint_stage(wanted: &str, owner: &Cost, partner: &Cost) -> Cost {
-    let stage = |cost: &Cost| cost.stages.0.iter().find(|(name, _)| name == wanted).map(|(_, stage)| *stage).unwrap_or_default();
-    let (own, peers) = (stage(owner), stage(partner));
-    let joint = StageCost {
-        wall_s: own.wall_s.max(peers.wall_s),
-        cpu_s: PerParty { owner: own.cpu_s.owner, partner: peers.cpu_s.partner },
-        bytes_sent: PerParty { owner: own.bytes_sent.owner, partner: peers.bytes_sent.partner },
-        rounds: own.rounds,
-    };
-    Cost {
-        wall_s: joint.wall_s,
-        cpu_s: joint.cpu_s,
-        bytes_sent: joint.bytes_sent,
-        rounds: joint.rounds,
-        peak_rss_mb: PerParty { owner: owner.peak_rss_mb.owner, partner: partner.peak_rss_mb.partner },
-        stages: Ordered(vec![(wanted.to_owned(), joint)]),
+/// Stages of both sides and their sum as one cost; what lies before them is left out, memory is the process's peak.
+fn joint_stages(wanted: &[&str], owner: &Cost, partner: &Cost) -> Cost {
+    let stage = |cost: &Cost, wanted: &str| cost.stages.0.iter().find(|(name, _)| name == wanted).map(|(_, stage)| *stage);
+    let mut sum = StageCost { cpu_s: PerParty::both(0.0, 0.0), bytes_sent: PerParty::both(0, 0), ..StageCost::default() };
+    let mut stages = Vec::new();
+    for wanted in wanted {
+        let (Some(own), Some(peers)) = (stage(owner, wanted), stage(partner, wanted)) else { continue };
+        let joint = StageCost {
+            wall_s: own.wall_s.max(peers.wall_s),
+            cpu_s: PerParty { owner: own.cpu_s.owner, partner: peers.cpu_s.partner },
+            bytes_sent: PerParty { owner: own.bytes_sent.owner, partner: peers.bytes_sent.partner },
+            rounds: own.rounds,
+        };
+        sum.wall_s += joint.wall_s;
+        sum.cpu_s = plus(sum.cpu_s, joint.cpu_s);
+        sum.bytes_sent = plus(sum.bytes_sent, joint.bytes_sent);
+        sum.rounds += joint.rounds;
+        stages.push(((*wanted).to_owned(), joint));
     }
+    Cost {
+        wall_s: sum.wall_s,
+        cpu_s: sum.cpu_s,
+        bytes_sent: sum.bytes_sent,
+        rounds: sum.rounds,
+        peak_rss_mb: PerParty { owner: owner.peak_rss_mb.owner, partner: partner.peak_rss_mb.partner },
+        stages: Ordered(stages),
+    }
+}
+
+/// The sums of both sides' values, as far as they are known.
+fn plus<T: std::ops::Add<Output = T>>(one: PerParty<T>, other: PerParty<T>) -> PerParty<T> {
+    let sum = |one: Option<T>, other: Option<T>| Some(one? + other?);
+    PerParty { owner: sum(one.owner, other.owner), partner: sum(one.partner, other.partner) }
 }
 
 /// The distance to the plaintext optimum of the same objective.

@@ -20,7 +20,7 @@ use colift_channel::{Channel, StopFlag};
 use colift_correlation::Role;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a party of a benchmark is told.
@@ -49,10 +49,20 @@ pub enum Work {
     /// A matching.
     Matching {
         /// Ids of each side.
-        ids: u64,
+        ids: IdSource,
         /// The protocol's word in a job.
         protocol: String,
     },
+}
+
+/// Where the ids of a matching come from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdSource {
+    /// So many made ones on each side, half of them common.
+    Made(u64),
+    /// The column `id` of owner.csv and partner.csv in this folder.
+    Files(PathBuf),
 }
 
 /// What a party of a training tells: one line on stdout.
@@ -86,7 +96,7 @@ pub fn run(side: Side, spec: &Path, stop: &StopFlag) -> Result<(), Failure> {
     let spec: PartySpec = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
     let line = match &spec.work {
         Work::Training { data, l2 } => line(&training(side, &spec, *data, *l2, stop)?)?,
-        Work::Matching { ids, protocol } => line(&matching::measure(side, &spec, *ids, protocol, stop)?)?,
+        Work::Matching { ids, protocol } => line(&matching::measure(side, &spec, ids, protocol, stop)?)?,
     };
     std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).map_err(|error| unreadable(error.to_string()))
 }

@@ -59,6 +59,9 @@ pub struct MatchingFlags {
     /// Ids of each side; half of them are common
     #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
     pub ids: u64,
+    /// Match owner.csv and partner.csv of this folder by their column `id` instead: reading counts too
+    #[arg(long, value_name = "DIR", conflicts_with = "ids")]
+    pub from: Option<PathBuf>,
     /// The protocol
     #[arg(long, value_enum, default_value_t = ProtocolName::Vole)]
     pub protocol: ProtocolName,

@@ -7,6 +7,7 @@ use super::refusals::{Places, Reason, Refusals};
 use super::rows::Batch;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 
 /// What was counted of the ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,12 +124,17 @@ impl Ids {
         self.find_duplicates(places);
     }
 
-    /// Sorts row numbers by id, so that nothing is copied and nothing can collide.
+    /// Sorts hashes, then the row numbers of equal ones by id: nothing is copied, and a collision costs time only.
     fn find_duplicates(&mut self, places: &Places) {
         let ids = &self.ids;
         let id = |row: u32| ids.get(row as usize).map_or("", String::as_str);
         let rows = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let mut order: Vec<u32> = (0..rows).filter(|row| !id(*row).is_empty()).collect();
+        let random = RandomState::new();
+        let used = (0..rows).into_par_iter().with_min_len(1 << 12).filter(|row| !id(*row).is_empty());
+        let mut hashes: Vec<(u64, u32)> = used.map(|row| (random.hash_one(id(row)), row)).collect();
+        hashes.par_sort_unstable();
+        let alike = hashes.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1);
+        let mut order: Vec<u32> = alike.flatten().map(|(_, row)| *row).collect();
         order.par_sort_unstable_by(|a, b| id(*a).cmp(id(*b)).then(a.cmp(b)));
         let mut repeats: Vec<(u32, u32)> = Vec::new();
         for same in order.chunk_by(|a, b| id(*a) == id(*b)) {
