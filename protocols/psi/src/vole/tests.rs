@@ -1,6 +1,8 @@
 //! Matching against Diffie–Hellman and the plain join, its declared cost, and peers that deviate in every message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod timing;
+
 use super::*;
 use colift_channel::memory::{MemoryChannel, pair_with_idle};
 use colift_channel::{ChannelError, Class, Counters};
