@@ -276,8 +276,8 @@ impl Schedule {
             let (after, spectrum) = match (rare, rows > MANY_ROWS, rows > LAST_ROWS) {
                 (true, false, _) => (3, (0.55, 1.3)),
                 (true, true, _) => (2, (0.78, 1.25)),
-                (false, _, true) => (2, (0.75, 1.25)),
-                (false, _, false) => (3, (0.6, 1.2)),
+                (false, _, true) => (3, (0.75, 1.25)),
+                (false, _, false) => (4, (0.6, 1.2)),
             };
             (Some(start), steps, after, spectrum)
         };
