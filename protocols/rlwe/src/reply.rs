@@ -3,7 +3,7 @@
 //! **Purpose.** Turn Σ p_j·Enc(m_j) into additive shares of Σ p_j·m_j mod t without telling the encryptor anything else.
 //!
 //! **Functionality.** Every reply first gets a fresh public-key encryption of zero, (b·u + e0, a·u + e1), and is switched to
-//! the short modulus q'. Then one of two ways:
+//! the short modulus q' (computations that were modulo q' from the start need no switch). Then one of two ways:
 //! - *masked* (coefficient packing, t = 2^k): ρ uniform modulo q' is added to each coefficient of c0 that is sent. With phase
 //!   φ = c0 + ρ + c1·s the encryptor takes ⌊t·φ/q'⌉, the evaluator −⌊t·ρ/q'⌉.
 //! - *flooded* (slot packing, t prime): a uniform plaintext mask and a uniform error 2^54 above the worst case are added
