@@ -28,7 +28,7 @@ const START_ROWS: usize = 8_192;
 const SECOND_ROWS: usize = 16_384;
 /// The same for rare labels, which leave fewer informative rows.
 const RARE_SECOND_ROWS: usize = 24_576;
-/// Rows of the third step.
+/// Rows of the third step; up to so many, all steps use all rows.
 const THIRD_ROWS: usize = 45_056;
 /// Rows of the fourth step, which only trainings with many rows have.
 const FOURTH_ROWS: usize = 196_608;
@@ -237,7 +237,6 @@ impl Schedule {
             _ => 2.995_732_273_553_991,
         };
         let iterations = (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize;
-        let capped = |most: usize| most.min(rows * 9 / 10);
         let step = |rows, hessian_rows: usize, damping| Step {
             rows,
             harmonics: if few { harmonics } else { per_logit(FAR_HARMONICS) },
@@ -258,26 +257,30 @@ impl Schedule {
             let damping = if rare { 0.9 } else { 0.7 };
             let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
             let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
-            let mut steps = vec![step(capped(second), second, 1.0)];
-            if rows > LAST_ROWS {
-                steps.push(step(capped(THIRD_ROWS), START_ROWS, 1.0));
-            }
+            // Up to so many rows all Hessians use all of them: a subset that misses the few rows of a rare column leaves its weight
+            // and its curvature far off.
+            let small = rows <= THIRD_ROWS;
+            let mut steps = if small {
+                vec![step(rows, rows, 0.8), step(rows, rows, 1.0)]
+            } else {
+                vec![step(second, second, 1.0), step(THIRD_ROWS, START_ROWS, 1.0)]
+            };
             if rows > MANY_ROWS {
-                steps.push(step(capped(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }), LAST_ROWS, 1.0));
+                steps.push(step(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }, LAST_ROWS, 1.0));
             }
             // The last Hessian comes with the first gradient of all rows, when the weights are near.
-            let last_rows = match (rows <= THIRD_ROWS, rows > MANY_ROWS, rare) {
+            let last_rows = match (small, rows > MANY_ROWS, rare) {
                 (true, ..) => rows,
                 (_, false, _) => LAST_ROWS,
                 (_, true, true) => LARGE_LAST_ROWS,
                 (_, true, false) => OFTEN_LARGE_LAST_ROWS,
             };
             steps.push(step(rows, last_rows, 1.0));
-            let (after, spectrum) = match (rare, rows > MANY_ROWS, rows > LAST_ROWS) {
-                (true, false, _) => (3, (0.55, 1.3)),
-                (true, true, _) => (2, (0.78, 1.25)),
-                (false, _, true) => (3, (0.75, 1.25)),
-                (false, _, false) => (4, (0.6, 1.2)),
+            let (after, spectrum) = match (small, rare, rows > MANY_ROWS) {
+                (true, ..) => (3, (0.7, 1.2)),
+                (false, true, false) => (3, (0.55, 1.3)),
+                (false, true, true) => (2, (0.78, 1.25)),
+                (false, false, _) => (3, (0.75, 1.25)),
             };
             (Some(start), steps, after, spectrum)
         };
