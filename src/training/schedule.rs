@@ -4,7 +4,7 @@
 //! Source: docs/protocols/training.md; the figures were chosen by plaintext simulation on the real sets.
 
 use crate::error::{Exit, Failure};
-use colift_algebra::gate::GatePlan;
+use colift_algebra::gate::{GatePlan, RESULT_BITS};
 
 /// Fraction bits of the columns in logits and gradients.
 pub const COLUMN_BITS: u32 = 8;
@@ -336,6 +336,7 @@ impl Schedule {
     pub fn gates(&self, step: &Step) -> Vec<GatePlan> {
         let gate = GatePlan {
             rows: step.hessian_rows,
+            first_bits: RESULT_BITS,
             second_rows: step.hessian_rows,
             second_bits: self.precision(step.hessian_rows).slope_bits,
             harmonics: self.harmonics,

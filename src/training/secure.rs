@@ -23,7 +23,7 @@ use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WE
 use crate::training::series;
 use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
-use colift_algebra::gate::{self, GatePlan, RESULT_BITS, Series};
+use colift_algebra::gate::{self, Function, GatePlan, RESULT_BITS, Series};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
@@ -204,7 +204,7 @@ impl Party<'_> {
         for plan in gates {
             let (z, others) = rest.split_at(plan.rows);
             rest = others;
-            let mut functions = gate::evaluate(self.engine, self.channel, plan, z, series.of(plan))?.into_iter();
+            let mut functions = gate::evaluate(self.engine, self.channel, plan, z, &series.of(plan))?.into_iter();
             r.extend(functions.next().unwrap_or_default());
             slopes.extend(functions.next().unwrap_or_default());
         }
@@ -382,9 +382,10 @@ impl SeriesBook {
         Ok(Self(book))
     }
 
-    /// The series of a gate, on the owner's side.
-    fn of(&self, gate: &GatePlan) -> &[Series] {
-        self.0.get(&(gate.harmonics, gate.half)).and_then(|series| series.get(..gate.functions())).unwrap_or_default()
+    /// The functions of a gate, on the owner's side.
+    fn of(&self, gate: &GatePlan) -> Vec<Function<'_>> {
+        let series = self.0.get(&(gate.harmonics, gate.half)).and_then(|series| series.get(..gate.functions())).unwrap_or_default();
+        series.iter().map(|series| Function { series, factor: None }).collect()
     }
 }
 

@@ -3,17 +3,20 @@
 //! **Purpose.** σ(z) and σ′(z) of shared logits.
 //!
 //! **Functionality.** Both hold shares of z modulo 2^50; the owner (holder) has Fourier series f = a_0 + Σ a_k cos kθ + b_k sin
-//! kθ with θ = 2π·c·z/2^50 for a public integer c. Both get shares of f(z) modulo 2^50 with 20 fraction bits. With phases
-//! θ_o + θ_p = θ (mod 2π, wrap-around included)
+//! kθ with θ = 2π·c·z/2^50 for a public integer c, and for each function, where it wants, a private factor m_i, |m_i| ≤ 1, a row.
+//! Both get shares of m_i·f(z_i) modulo 2^50 with the plan's fraction bits. With phases θ_o + θ_p = θ (mod 2π, wrap-around
+//! included)
 //!
 //! f = a_0 + Σ_k \[a_k cos kθ_o + b_k sin kθ_o\]·cos kθ_p + \[b_k cos kθ_o − a_k sin kθ_o\]·sin kθ_p.
+//!
+//! m_i multiplies the brackets before they are rounded and a_0 where the owner adds it: neither bytes nor noise change.
 //!
 //! A plan may add the half harmonic, k = 1/2 (c even): it changes its sign from one period to the next, so that a function with
 //! it tells logits from their aliases.
 //!
 //! **Security.** Semi-honest. The partner uploads its rounded sines and cosines encrypted; the owner multiplies by its own,
 //! masks and floods ([`colift_rlwe::reply`], 2^-54 · 8192 a reply). The coefficients stay with the owner: the partner learns
-//! neither the function nor the base rate. Rounding is stochastic and unbiased, with secret coins.
+//! neither the function nor the base rate nor any m_i. Rounding is stochastic and unbiased, with secret coins.
 //!
 //! **Cost.** [`GatePlan::cost`]: 2K uploads (two more with the half harmonic) and one reply a function for each 8,192 rows (a shorter block packs several terms
 //! into one ciphertext), then one lift an element: two rounds.
@@ -37,7 +40,7 @@ const REPLY: Kind = Kind { code: 0x0421, name: "gate reply" };
 /// Bits of flooding over the worst-case noise.
 const FLOODING: u32 = 54;
 
-/// Fraction bits of the gate's results.
+/// Fraction bits of residuals: what a training asks of the first function.
 pub const RESULT_BITS: u32 = 20;
 
 /// A Fourier series in the phase of z.
@@ -49,11 +52,29 @@ pub struct Series {
     pub harmonics: Vec<(f64, f64)>,
 }
 
+/// A function the owner evaluates.
+#[derive(Clone, Copy, Debug)]
+pub struct Function<'a> {
+    /// Its series.
+    pub series: &'a Series,
+    /// A factor in \[−1, 1\] for each row that has the function; `None` for 1.
+    pub factor: Option<&'a [f64]>,
+}
+
+impl Function<'_> {
+    /// The factor of a row.
+    fn at(&self, row: usize) -> f64 {
+        self.factor.map_or(1.0, |factor| factor[row])
+    }
+}
+
 /// Public shape of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatePlan {
     /// Number of rows.
     pub rows: usize,
+    /// Fraction bits of the first function's results.
+    pub first_bits: u32,
     /// The first so many rows have a second function of the same z.
     pub second_rows: usize,
     /// Fraction bits of the second function's results.
@@ -79,6 +100,28 @@ impl GatePlan {
     #[must_use]
     pub fn functions(&self) -> usize {
         1 + usize::from(self.second_rows > 0)
+    }
+
+    /// Rows of every function.
+    fn wanted(&self) -> impl Iterator<Item = usize> {
+        [self.rows, self.second_rows.min(self.rows)].into_iter().filter(|rows| *rows > 0)
+    }
+
+    /// The owner's functions must have the plan's harmonics, and factors that neither widen results nor noise.
+    fn check(&self, functions: &[Function<'_>]) -> Result<(), AlgebraError> {
+        let wrong = |what: &str| Err(AlgebraError::Parameters(what.into()));
+        if functions.len() != self.functions() || functions.iter().any(|f| f.series.harmonics.len() != self.pairs()) {
+            return wrong("the series do not have the gate's harmonics");
+        }
+        for (factor, rows) in functions.iter().zip(self.wanted()).filter_map(|(f, rows)| Some((f.factor?, rows))) {
+            if factor.len() != rows {
+                return wrong("the gate needs one factor for each row");
+            }
+            if factor.iter().any(|m| m.is_nan() || m.abs() > 1.0) {
+                return wrong("a factor of a gate's row is beyond 1");
+            }
+        }
+        Ok(())
     }
 
     /// Pairs of a cosine and a sine.
@@ -181,17 +224,17 @@ fn round_stochastic(x: f64, scale: f64, prg: &mut Prg) -> i32 {
     (x * scale + coin).floor() as i32
 }
 
-/// Evaluates the functions on shares `z`; the owner (first role) passes its series, the partner an empty slice. Returns this
-/// party's shares function by function, with [`RESULT_BITS`] and the plan's `second_bits` fraction bits.
+/// Evaluates the functions on shares `z`; the owner (first role) passes its functions, the partner an empty slice. Returns this
+/// party's shares function by function, with the plan's `first_bits` and `second_bits` fraction bits.
 ///
 /// # Errors
-/// Config class: series that do not match the plan; Channel and Peer classes.
+/// Config class: series or factors that do not match the plan; Channel and Peer classes.
 pub fn evaluate(
     engine: &mut Engine,
     channel: &mut dyn Channel,
     plan: &GatePlan,
     z: &[u64],
-    series: &[Series],
+    functions: &[Function<'_>],
 ) -> Result<Vec<Vec<u64>>, AlgebraError> {
     if z.len() != plan.rows {
         return Err(AlgebraError::Parameters(format!("the gate expects {} rows, got {}", plan.rows, z.len())));
@@ -199,17 +242,15 @@ pub fn evaluate(
     let encoder = SlotEncoder::for_fraction_bits(plan.bits);
     let level = plan.level()?;
     let raw = if engine.role == Role::First {
-        if series.len() != plan.functions() || series.iter().any(|s| s.harmonics.len() != plan.pairs()) {
-            return Err(AlgebraError::Parameters("the series do not have the gate's harmonics".into()));
-        }
-        hold(engine, channel, plan, &encoder, level, z, series)?
+        plan.check(functions)?;
+        hold(engine, channel, plan, &encoder, level, z, functions)?
     } else {
         ask(engine, channel, plan, &encoder, level, z)?
     };
     let prime = u64::from(encoder.prime());
     let factor = |bits: u32| f64::from(bits as i32 - 2 * plan.bits as i32).exp2();
-    let functions = raw.iter().zip([RESULT_BITS, plan.second_bits]);
-    let batches: Vec<Batch<'_>> = functions.map(|(shares, bits)| Batch { shares, modulus: prime, factor: factor(bits) }).collect();
+    let results = raw.iter().zip([plan.first_bits, plan.second_bits]);
+    let batches: Vec<Batch<'_>> = results.map(|(shares, bits)| Batch { shares, modulus: prime, factor: factor(bits) }).collect();
     lift(engine, channel, &batches)
 }
 
@@ -269,12 +310,13 @@ fn hold(
     encoder: &SlotEncoder,
     level: Level,
     z: &[u64],
-    series: &[Series],
+    functions: &[Function<'_>],
 ) -> Result<Vec<Vec<u64>>, AlgebraError> {
     let (scale, length, t) = (f64::from(plan.bits).exp2(), Ciphertext::upload_bytes(level), u64::from(encoder.prime()));
     let budget = plan.budget(encoder);
     let mut shares = vec![Vec::with_capacity(z.len()); plan.functions()];
-    for (block, (rows, second)) in z.chunks(N).zip(plan.blocks()) {
+    for (number, (block, (rows, second))) in z.chunks(N).zip(plan.blocks()).enumerate() {
+        let start = number * N;
         let packed = plan.packed_terms(block.len());
         let frames = (0..plan.uploads(block.len())).map(|_| channel.receive(PHASES, length)).collect::<Result<Vec<_>, _>>()?;
         let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
@@ -284,13 +326,15 @@ fn hold(
             .map(|(frame, mut uniform)| receive_ciphertext(&frame, level, &mut uniform))
             .collect::<Result<Vec<_>, _>>()?;
         // Step 2: for each function one reply.
-        let wanted: Vec<_> = [rows, second].into_iter().zip(series).filter(|(wanted, _)| *wanted > 0).collect();
+        let wanted: Vec<_> = [rows, second].into_iter().zip(functions).filter(|(wanted, _)| *wanted > 0).collect();
         let seeds: Vec<_> = wanted.iter().map(|_| engine.prg.next_seed()).collect();
         let key = &engine.peer_key;
         let replies: Vec<(Vec<u8>, Vec<u64>)> = wanted
             .into_par_iter()
             .zip(seeds)
-            .map(|((wanted, series), seed)| {
+            .map(|((wanted, function), seed)| {
+                // A short second function leaves the other rows' results unused.
+                let factors: Vec<f64> = (0..block.len()).map(|i| if i < wanted { function.at(start + i) } else { 0.0 }).collect();
                 let mut prg = Prg::from_seed(&seed);
                 let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
                 let mut batch: Vec<(PlainPoly, &Ciphertext)> = Vec::with_capacity(4);
@@ -298,12 +342,12 @@ fn hold(
                     let mut slots = Vec::with_capacity(N);
                     for term in (index * packed..plan.terms()).take(packed) {
                         // The factor of cos kθ_p is a cos kθ_o + b sin kθ_o, that of sin kθ_p is b cos kθ_o − a sin kθ_o.
-                        let (a, b) = series.harmonics[term / 2];
+                        let (a, b) = function.series.harmonics[term / 2];
                         let (on_cos, on_sin) = if term % 2 == 0 { (a, b) } else { (b, -a) };
                         let multiple = plan.multiple(term / 2);
-                        slots.extend(block.iter().map(|share| {
+                        slots.extend(block.iter().zip(&factors).map(|(share, factor)| {
                             let (sin, cos) = (TAU * turn(*share, multiple)).sin_cos();
-                            round_stochastic(on_cos * cos + on_sin * sin, scale, &mut prg)
+                            round_stochastic(factor * (on_cos * cos + on_sin * sin), scale, &mut prg)
                         }));
                     }
                     batch.push((PlainPoly::new(&encoder.to_centred(&slots), level), upload));
@@ -315,9 +359,10 @@ fn hold(
                 }
                 let mask: Vec<u64> = (0..N).map(|_| prg.below(t)).collect();
                 let message = reply::flooded(c0, c1, key, &budget, level, &mask, &mut prg);
-                let constant = (series.constant * scale * scale).round() as i64;
+                let constant = function.series.constant * scale * scale;
                 let own = sum_terms(&encoder.to_slots(&mask), block.len(), packed, t)
-                    .map(|m| (constant - m as i64).rem_euclid(t as i64) as u64)
+                    .zip(&factors)
+                    .map(|(mask, factor)| ((factor * constant).round() as i64 - mask as i64).rem_euclid(t as i64) as u64)
                     .take(wanted)
                     .collect();
                 (message, own)
