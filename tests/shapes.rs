@@ -12,8 +12,9 @@ use colift::error::{Exit, Failure};
 use colift::training::features::Features;
 use colift::training::opening::Ledger;
 use colift::training::scaling::Scaling;
+use colift::training::response::OwnerInput;
 use colift::training::schedule::{PublicSizes, Schedule};
-use colift::training::secure::{OwnerInput, Trained, train};
+use colift::training::secure::{Trained, train};
 use colift::training::twin::{self, SecureModel, sigmoid};
 use colift_algebra::Engine;
 use colift_channel::memory::MemoryChannel;
@@ -141,23 +142,16 @@ fn make(shape: Shape, prg: &mut Prg) -> Set {
 
 /// One training of both sides, or what it ended with before or at the end check.
 fn secure(set: &Set, l2: f64, bucket: RateBucket) -> Result<(Trained, Trained), Failure> {
-    let schedule = Schedule::new(PublicSizes {
-        rows: set.labels.len(),
-        owner_columns: set.owner.ncols(),
-        partner_columns: set.partner.ncols(),
-        rate_low: bucket.low(),
-        rate_high: bucket.high(),
-        logit_range: None,
-    })?;
+    let schedule = Schedule::new(PublicSizes::logistic(set.labels.len(), set.owner.ncols(), set.partner.ncols(), bucket.ends()))?;
     let features = (Features::new(&set.owner, l2, true)?, Features::new(&set.partner, l2, false)?);
-    let side = |role: Role, features: &Features, labels: Option<&[bool]>, channel: &mut MemoryChannel| {
+    let side = |role: Role, features: &Features, labels: Option<&[f64]>, channel: &mut MemoryChannel| {
         let mut engine = Engine::setup(channel, role)?;
         let mut ledger = Ledger::new(&[Disclosure::OwnWeights, Disclosure::ConvergedAndInRange]);
-        let owner = labels.map(|labels| OwnerInput { labels, base_logit: bucket.base_logit() });
+        let owner = labels.map(|labels| OwnerInput { labels, weights: None, base_logit: bucket.base_logit() });
         train(&mut engine, channel, features, owner, &schedule, &mut ledger, &|_, _| ())
     };
     let (owner, partner, ..) = run_pair(
-        |channel| side(Role::First, &features.0, Some(&set.labels), channel),
+        |channel| side(Role::First, &features.0, Some(&twin::numbers(&set.labels)), channel),
         |channel| side(Role::Second, &features.1, None, channel),
     );
     assert_eq!(owner.is_ok(), partner.is_ok(), "one side has a model, the other has none");
