@@ -508,8 +508,7 @@ fn costs_of_stated_sizes_are_as_committed() {
     let header = "train_rows,owner_columns,partner_columns,owner_bytes,partner_bytes,owner_rounds,partner_rounds";
     let mut text = format!("{header}\n");
     for (rows, columns) in sizes {
-        let public =
-            PublicSizes::logistic(rows, columns, columns, (0.05, 0.2));
+        let public = PublicSizes::logistic(rows, columns, columns, (0.05, 0.2));
         let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
         let (owner, partner) = (owner.counters(), partner.counters());
         assert_eq!((owner.bytes_sent, owner.messages_sent), (partner.bytes_received, partner.messages_received));

@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn both_programs_see_the_same_rows_and_the_rate_is_near() {
-        let spec = DataSpec { rows: 6_000, owner_columns: 4, partner_columns: 6, family: Family::Logistic, rate: 0.1, payers: None, seed: 3 };
+        let spec =
+            DataSpec { rows: 6_000, owner_columns: 4, partner_columns: 6, family: Family::Logistic, rate: 0.1, payers: None, seed: 3 };
         let (all, labels) = Generator::new(spec).columns(0..10);
         let (partner, same) = Generator::new(spec).columns(4..10);
         assert_eq!(labels, same);

@@ -120,7 +120,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
         let precision = schedule.precision(start.hessian_rows);
-        if schedule.sizes.weights.is_some() {
+        if schedule.secret_start() {
             ends.hessian(start.hessian_rows, &precision)?;
         } else {
             ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0, &precision)?);

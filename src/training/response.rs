@@ -117,8 +117,14 @@ impl<'a> Response<'a> {
         self.input.labels.iter().enumerate().map(residual).map(|r| ring50::from_real(r, self.schedule.result_bits)).collect()
     }
 
-    /// Weights times the slope `slope`, the first `rows` rows, with so many fraction bits.
-    pub(crate) fn weighted_slopes(&self, slope: f64, rows: usize, bits: u32) -> Vec<u64> {
+    /// Slopes of the constant model, weights included, of the first `rows` rows with so many fraction bits.
+    pub(crate) fn constant_slopes(&self, predictor: f64, rows: usize, bits: u32) -> Vec<u64> {
+        let slope = match self.schedule.sizes.family {
+            // Newton's first step overshoots where a rare column's rows have slopes far above the mean.
+            Family::Logistic => self.schedule.start.map_or(0.0, |start| start.slope),
+            Family::Linear | Family::Gamma => 1.0,
+            Family::Poisson => predictor.exp().min(f64::from(1u32 << self.schedule.function_bits)),
+        };
         (0..rows).map(|i| ring50::from_real(slope * self.weight(i), bits)).collect()
     }
 

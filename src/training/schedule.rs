@@ -94,7 +94,8 @@ pub struct Start {
     pub hessian_rows: usize,
     /// Step length.
     pub damping: f64,
-    /// The slope of all its rows, times the row's weight.
+    /// The slope of all its rows. Where rows have weights, or the slopes follow from the labels' mean, they are the owner's secret and
+    /// this is not used.
     pub slope: f64,
 }
 
@@ -202,7 +203,10 @@ impl Schedule {
                 .hint("use fewer columns, or match more users"));
         }
         if let Some(weights) = sizes.weights
-            && !(weights.mean_low > 0.0 && weights.mean_low <= weights.mean_high && weights.mean_high <= weights.limit && weights.limit >= 1.0)
+            && !(weights.mean_low > 0.0
+                && weights.mean_low <= weights.mean_high
+                && weights.mean_high <= weights.limit
+                && weights.limit >= 1.0)
         {
             return Err(Failure::new(Exit::Usage, 649, "the signed bounds of the row weights do not fit together"));
         }
@@ -231,8 +235,12 @@ impl Schedule {
             Family::Gamma => function_bits(-interval.low),
         };
         if function_bits > MOST_FUNCTION_BITS {
-            return Err(Failure::new(Exit::Usage, 642, format!("logit_range makes factors of up to 2^{function_bits}, at most 2^{MOST_FUNCTION_BITS} fits"))
-                .hint("choose an interval such as [-6.0, 4.0], and a label_scale near the label's mean"));
+            return Err(Failure::new(
+                Exit::Usage,
+                642,
+                format!("logit_range makes factors of up to 2^{function_bits}, at most 2^{MOST_FUNCTION_BITS} fits"),
+            )
+            .hint("choose an interval such as [-6.0, 4.0], and a label_scale near the label's mean"));
         }
         // Period 1.35 widths; an even frequency, for the end check's half harmonic.
         let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
@@ -268,6 +276,12 @@ impl Schedule {
     #[must_use]
     pub fn gate_rows(&self) -> usize {
         self.steps.iter().map(|step| step.rows).sum::<usize>() + self.last.rows
+    }
+
+    /// Whether the start's slopes are the owner's secret.
+    #[must_use]
+    pub fn secret_start(&self) -> bool {
+        self.sizes.weights.is_some() || self.sizes.family == Family::Poisson
     }
 
     /// Bits of the integers by which the residuals of a linear model are multiplied; None where all rows count alike or the gate

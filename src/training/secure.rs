@@ -274,9 +274,9 @@ pub fn train(
         let residuals = response.map(|response| response.constant_residuals(constant));
         let g = party.first_gradient(residuals.as_deref(), schedule.result_bits)?;
         let precision = schedule.precision(start.hessian_rows);
-        let shares = if schedule.sizes.weights.is_some() {
+        let shares = if schedule.secret_start() {
             // The slopes are the owner's own: its shares are all there is of them.
-            let slopes = response.map(|response| response.weighted_slopes(start.slope, start.hessian_rows, precision.slope_bits));
+            let slopes = response.map(|response| response.constant_slopes(constant, start.hessian_rows, precision.slope_bits));
             hessian(&mut party, &slopes.unwrap_or_else(|| vec![0; start.hessian_rows]), &precision)?
         } else {
             constant_hessian(&mut party, start, &precision)?

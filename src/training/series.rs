@@ -30,7 +30,14 @@ pub struct FittedSeries {
 ///
 /// # Errors
 /// Exit 1 when the normal equations are singular.
-pub fn fit(function: &dyn Fn(f64) -> f64, low: f64, high: f64, period: f64, harmonics: usize, gap_weight: f64) -> Result<FittedSeries, Failure> {
+pub fn fit(
+    function: &dyn Fn(f64) -> f64,
+    low: f64,
+    high: f64,
+    period: f64,
+    harmonics: usize,
+    gap_weight: f64,
+) -> Result<FittedSeries, Failure> {
     let (centre, half) = ((low + high) / 2.0, (high - low) / 2.0);
     let points = 12 * harmonics + 200;
     let gap_points = ((points as f64 * (period - 2.0 * half) / (2.0 * half)) as usize).max(50);

@@ -179,12 +179,14 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, harmonics);
     let (start, mut steps, after, spectrum) = if few {
-        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
+        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.8)];
         steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 6));
         (None, steps, 1, (1.0, 1.0))
     } else {
-        let start = Start { hessian_rows: START_ROWS.min(rows), damping: 0.7, slope: 1.0 };
-        let steps = if rows <= THIRD_ROWS {
+        // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
+        let small = rows <= THIRD_ROWS;
+        let start = Start { hessian_rows: if small { rows } else { START_ROWS }, damping: 0.5, slope: 1.0 };
+        let steps = if small {
             vec![step(rows, rows, 0.8), step(rows, rows, 1.0), step(rows, rows, 1.0)]
         } else {
             vec![step(SECOND_ROWS, SECOND_ROWS, 1.0), step(THIRD_ROWS, SECOND_ROWS, 1.0), step(rows, THIRD_ROWS, 1.0)]

@@ -45,10 +45,7 @@ fn case(rows: usize, owner: usize, partner: usize, intercept: f64, seed: u64) ->
 }
 
 fn sizes(case: &Case, rate: (f64, f64), logit_range: Option<(f64, f64)>) -> PublicSizes {
-    PublicSizes {
-        logit_range,
-        ..PublicSizes::logistic(case.labels.len(), case.owner.ncols(), case.partner.ncols(), rate)
-    }
+    PublicSizes { logit_range, ..PublicSizes::logistic(case.labels.len(), case.owner.ncols(), case.partner.ncols(), rate) }
 }
 
 type Outcome = (Result<Trained, Failure>, Vec<opening::Opened>);
