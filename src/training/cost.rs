@@ -135,12 +135,12 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         if step.hessian_rows > 0 {
             ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
         }
-        ends.solve(schedule.solver.iterations)?;
+        ends.solve(schedule.solver(step).iterations)?;
         ends.applied(step);
     }
     // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
     ends.gradient(schedule.last.rows, &schedule.check_gates(), schedule)?;
-    ends.solve(schedule.solver.iterations)?;
+    ends.solve(schedule.solver(&schedule.last).iterations)?;
     ends.each(|meter, role| {
         compare::declare_all_within(meter, role, size, ring50::BITS);
         compare::declare_all_within(meter, role, size, ring50::BITS);

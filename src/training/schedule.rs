@@ -172,8 +172,10 @@ pub struct Schedule {
     pub trigonometric_bits: u32,
     /// The gate's frequency c, even; the end check halves it.
     pub frequency: u64,
-    /// The linear solver.
+    /// The linear solver of the steps that have a new Hessian.
     pub solver: SolverPlan,
+    /// The same of the steps that keep the one before, with smaller eigenvalues within its bounds.
+    pub fine_solver: SolverPlan,
     /// The usual slope of a row: p(1 − p) in the middle of the signed bucket, or 1, times the mean weight.
     pub usual_slope: f64,
     /// Fraction bits of the residuals.
@@ -214,7 +216,7 @@ impl Schedule {
         let interval = match (sizes.logit_range, sizes.family) {
             (Some((low, high)), _) => Interval { low, high },
             (None, Family::Poisson) => Interval { low: -6.0, high: 4.0 },
-            (None, Family::Gamma) => Interval { low: -3.5, high: 8.0 },
+            (None, Family::Gamma) => Interval { low: -3.4, high: 8.0 },
             (None, Family::Logistic | Family::Linear) if few => Interval { low: -60.0, high: 60.0 },
             (None, Family::Logistic | Family::Linear) => Interval { low: -12.0, high: 8.0 },
         };
@@ -257,6 +259,7 @@ impl Schedule {
             trigonometric_bits: if few || sizes.family != Family::Logistic { 13 } else { 10 },
             frequency,
             solver: course.solver,
+            fine_solver: course.fine_solver,
             usual_slope: course.usual_slope,
             // Residuals of a logistic model are at most 1.
             result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
@@ -276,6 +279,12 @@ impl Schedule {
     #[must_use]
     pub fn gate_rows(&self) -> usize {
         self.steps.iter().map(|step| step.rows).sum::<usize>() + self.last.rows
+    }
+
+    /// The solver of a step.
+    #[must_use]
+    pub fn solver(&self, step: &Step) -> &SolverPlan {
+        if step.hessian_rows > 0 { &self.solver } else { &self.fine_solver }
     }
 
     /// Whether the start's slopes are the owner's secret.

@@ -18,6 +18,7 @@
 
 use crate::contract::Disclosure;
 use crate::error::{Exit, Failure};
+use crate::training::family::Family;
 use crate::training::features::Features;
 use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::opening::{self, Ledger};
@@ -294,14 +295,14 @@ pub fn train(
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
         }
         let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
-        last = solve(&mut party, matrix, &g, &schedule.solver)?;
+        last = solve(&mut party, matrix, &g, schedule.solver(step))?;
         apply(&mut party, &mut w, &mut before, &last, step.damping, step.momentum)?;
     }
     progress(total - 1, total);
     // End check: a step whose function tells logits from their aliases; it and the last step must be small.
     let (g, _) = party.gradient(&w, schedule.last.rows, &schedule.check_gates(), schedule, response)?;
     let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
-    let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
+    let proposed = solve(&mut party, matrix, &g, schedule.solver(&schedule.last))?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
     let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
     let held = compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
@@ -350,13 +351,31 @@ fn apply(
 
 fn not_converged(schedule: &Schedule) -> Failure {
     let (low, high) = (schedule.interval.low, schedule.interval.high);
+    let check = Disclosure::ConvergedAndInRange;
+    let again = "a second run draws another order of the rows";
+    let (around, hint) = match schedule.sizes.family {
+        Family::Linear => (None, format!("raise l2, check label_scale and the share of rows that count, or leave out columns; {again}")),
+        Family::Poisson | Family::Gamma => {
+            let range = format!("[{:.1}, {:.1}]", low - 1.0, high + 1.0);
+            (
+                Some("the logarithm of the label's scale"),
+                format!("set logit_range = {range} in both jobs, check label_scale, or raise l2; {again}"),
+            )
+        }
+        Family::Logistic if 2.0 * (high - low) <= WIDEST_INTERVAL => {
+            let range = format!("[{:.1}, {:.1}]", 2.0 * low, 2.0 * high);
+            (Some("the base logit"), format!("set logit_range = {range} in both jobs, check expected_rate, or raise l2; {again}"))
+        }
+        Family::Logistic => {
+            let hint = format!("check expected_rate, raise l2, or leave out columns that separate the labels; {again}");
+            (Some("the base logit"), hint)
+        }
+    };
+    let place = around
+        .map_or_else(|| format!("end check {check}"), |around| format!("end check {check}, logit_range [{low}, {high}] around {around}"));
     Failure::new(Exit::NotConverged, 648, "the training did not converge, or logits left the agreed range; no model was opened")
-        .at(format!("end check {}, logit_range [{low}, {high}] around the base logit", Disclosure::ConvergedAndInRange))
-        .hint(if 2.0 * (high - low) <= WIDEST_INTERVAL {
-            format!("set logit_range = [{:.1}, {:.1}] in both jobs, check expected_rate, or raise l2", 2.0 * low, 2.0 * high)
-        } else {
-            "check expected_rate, raise l2, or leave out columns that separate the labels".to_owned()
-        })
+        .at(place)
+        .hint(hint)
 }
 
 impl From<AlgebraError> for Failure {

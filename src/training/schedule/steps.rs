@@ -42,6 +42,9 @@ const RARE: f64 = 0.05;
 /// ln 6, ln 20 and ln 40: how far the solver shrinks the slowest eigenvector within its bounds.
 const ACCURACY: [f64; 3] = [1.791_759_469_228_055, 2.995_732_273_553_991, 3.688_879_454_113_936];
 
+/// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
+const RIDGE_FLOOR: f64 = 0.001;
+
 /// What a family's trainings differ in.
 pub(super) struct Course {
     pub(super) start: Option<Start>,
@@ -49,6 +52,7 @@ pub(super) struct Course {
     pub(super) last: Step,
     pub(super) harmonics: usize,
     pub(super) solver: SolverPlan,
+    pub(super) fine_solver: SolverPlan,
     pub(super) usual_slope: f64,
     pub(super) tolerance: f64,
 }
@@ -104,6 +108,8 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         _ => ACCURACY[1],
     };
     let lower = if few { 0.0005 } else { variance / 30.0 };
+    // The last steps also reach what only the ridge holds, such as the difference of two columns that are copies of each other.
+    let fine_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), accuracy);
     let solver = solver(0.75 * limit, mean * lower, accuracy);
     let near = if few { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
     let far = if few { for_hessian } else { harmonics(FAR_HARMONICS, width) };
@@ -153,7 +159,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
     // ill-determined directions alone reaches half a unit.
     let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
-    Course { start, steps, last, harmonics: for_hessian, solver, usual_slope, tolerance }
+    Course { start, steps, last, harmonics: for_hessian, solver, fine_solver, usual_slope, tolerance }
 }
 
 /// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
@@ -165,11 +171,12 @@ fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
     let start = Start { hessian_rows: THIRD_ROWS.min(rows), damping: 1.0, slope: 1.0 };
     // Own blocks are whitened: two of them have eigenvalues of at most 2, the ridge at most 1/4.
+    let fine_solver = solver(2.3 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
     let solver = solver(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
     let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
     // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
     let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
-    Course { start: Some(start), steps, last, harmonics, solver, usual_slope: mean, tolerance }
+    Course { start: Some(start), steps, last, harmonics, solver, fine_solver, usual_slope: mean, tolerance }
 }
 
 /// Poisson models: Newton steps as of a logistic model whose labels are not rare.
@@ -195,9 +202,10 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     };
     let (full, last) = full_steps(rows, after, spectrum, harmonics);
     steps.extend(full);
-    // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 12 is twice what made sets have.
-    let solver = solver(12.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
-    Course { start, steps, last, harmonics, solver, usual_slope: mean, tolerance: 0.4 / (rows as f64 * mean).sqrt() }
+    // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
+    let fine_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
+    let solver = solver(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
+    Course { start, steps, last, harmonics, solver, fine_solver, usual_slope: mean, tolerance: 0.4 / (rows as f64 * mean).sqrt() }
 }
 
 /// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
