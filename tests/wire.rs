@@ -67,7 +67,7 @@ const KINDS: [(u16, &str, Carries); 36] = [
     (0x0401, "public key", Masked),
     (0x0410, "uploaded ciphertext", Masked),
     (0x0411, "masked product", Masked),
-    (0x0420, "phases", Masked),
+    (0x0420, "gate upload", Masked),
     (0x0421, "gate reply", Masked),
     (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
     (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),

@@ -53,10 +53,8 @@ impl Ends {
         let (owner, partner) = self.widths;
         let rows = gates.iter().map(|gate| gate.rows).sum();
         self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
-        for plan in gates {
-            gate::declare(&mut self.owner, Role::First, plan)?;
-            gate::declare(&mut self.partner, Role::Second, plan)?;
-        }
+        gate::declare(&mut self.owner, Role::First, gates)?;
+        gate::declare(&mut self.partner, Role::Second, gates)?;
         self.both_ways(&backward_plan(rows, owner)?, &backward_plan(rows, partner)?);
         let size = self.size();
         self.lift(2 * size);

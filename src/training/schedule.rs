@@ -4,7 +4,7 @@
 //! Source: docs/protocols/training.md; the figures were chosen by plaintext simulation on the real sets.
 
 use crate::error::{Exit, Failure};
-use colift_algebra::gate::{GatePlan, RESULT_BITS};
+use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
 
 /// Fraction bits of the columns in logits and gradients.
 pub const COLUMN_BITS: u32 = 8;
@@ -343,15 +343,16 @@ impl Schedule {
             half: false,
             bits: self.trigonometric_bits,
             frequency: self.frequency,
+            owner_uploads: 0,
         };
         let others = GatePlan { rows: step.rows - step.hessian_rows, second_rows: 0, harmonics: step.harmonics, ..gate };
-        [gate, others].into_iter().filter(|gate| gate.rows > 0).collect()
+        balance([gate, others].into_iter().filter(|gate| gate.rows > 0).collect())
     }
 
     /// The end check's gate: all rows, with the half harmonic.
     #[must_use]
     pub fn check_gates(&self) -> Vec<GatePlan> {
-        self.gates(&self.last).into_iter().map(|gate| GatePlan { half: true, ..gate }).collect()
+        balance(self.gates(&self.last).into_iter().map(|gate| GatePlan { half: true, ..gate }).collect())
     }
 }
 

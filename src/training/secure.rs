@@ -23,7 +23,7 @@ use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WE
 use crate::training::series;
 use crate::training::solver::solve;
 use crate::training::twin::sigmoid;
-use colift_algebra::gate::{self, Function, GatePlan, RESULT_BITS, Series};
+use colift_algebra::gate::{self, Function, Gate, GatePlan, RESULT_BITS, Series};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
@@ -200,11 +200,10 @@ impl Party<'_> {
             z.iter_mut().for_each(|z| *z = ring50::sub(*z, centre));
         }
         let (mut r, mut slopes) = (Vec::with_capacity(rows), Vec::new());
-        let mut rest = z.as_slice();
-        for plan in gates {
-            let (z, others) = rest.split_at(plan.rows);
-            rest = others;
-            let mut functions = gate::evaluate(self.engine, self.channel, plan, z, &series.of(plan))?.into_iter();
+        let functions: Vec<Vec<Function<'_>>> = gates.iter().map(|plan| series.of(plan)).collect();
+        let together: Vec<Gate<'_>> = gates.iter().zip(&functions).map(|(plan, functions)| Gate { plan, functions }).collect();
+        for functions in gate::evaluate_all(self.engine, self.channel, &together, &z)? {
+            let mut functions = functions.into_iter();
             r.extend(functions.next().unwrap_or_default());
             slopes.extend(functions.next().unwrap_or_default());
         }
