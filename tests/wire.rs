@@ -7,7 +7,7 @@
 #[path = "support/party.rs"]
 mod party;
 
-use colift::contract::Disclosure;
+use colift::contract::{Disclosure, RateBucket};
 use colift::error::Exit;
 use colift::run::{Outcome, Prepared};
 use colift::training::cost::declare_training;
@@ -67,7 +67,7 @@ const KINDS: [(u16, &str, Carries); 36] = [
     (0x0401, "public key", Masked),
     (0x0410, "uploaded ciphertext", Masked),
     (0x0411, "masked product", Masked),
-    (0x0420, "phases", Masked),
+    (0x0420, "gate upload", Masked),
     (0x0421, "gate reply", Masked),
     (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
     (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),
@@ -518,4 +518,30 @@ fn costs_of_stated_sizes_are_as_committed() {
     }
     let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/baselines/costs.csv")).unwrap_or_default();
     assert!(committed == text, "tests/baselines/costs.csv does not hold these costs; if the change is meant, make it:\n{text}");
+}
+
+/// Declared bytes of both sides at a million rows.
+fn declared_bytes(columns: usize, rate: f64) -> u64 {
+    let bucket = RateBucket::for_rate(rate).unwrap();
+    let public = PublicSizes {
+        rows: 1_000_000,
+        owner_columns: columns,
+        partner_columns: columns,
+        rate_low: bucket.low(),
+        rate_high: bucket.high(),
+        logit_range: None,
+    };
+    let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
+    let (owner, partner) = (owner.counters(), partner.counters());
+    println!("10^6 x ({columns} + {columns}), {rate}: {} + {} bytes", owner.bytes_sent, partner.bytes_sent);
+    owner.bytes_sent + partner.bytes_sent
+}
+
+#[test]
+fn traffic_of_a_million_rows_grows_by_less_than_two_fifths_from_20_to_200_columns() {
+    for rate in [0.03, 0.1] {
+        let (few, middle, many) = (declared_bytes(10, rate), declared_bytes(50, rate), declared_bytes(100, rate));
+        println!("rate {rate}: {few} bytes at 20 columns, {middle} at 100, {many} at 200: x {:.3}", many as f64 / few as f64);
+        assert!(few < middle && middle < many && many as f64 / (few as f64) < 1.4);
+    }
 }

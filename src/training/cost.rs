@@ -52,11 +52,10 @@ impl Ends {
     fn gradient(&mut self, rows: usize, gates: &[GatePlan], schedule: &Schedule) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
         self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
-        for plan in gates {
-            gate::declare(&mut self.owner, Role::First, plan)?;
-            gate::declare(&mut self.partner, Role::Second, plan)?;
-        }
-        if gates.is_empty() {
+        if !gates.is_empty() {
+            gate::declare(&mut self.owner, Role::First, gates)?;
+            gate::declare(&mut self.partner, Role::Second, gates)?;
+        } else {
             if let Some(bits) = schedule.weigh_bits() {
                 self.each(|meter, role| weigh::declare(meter, role, bits, rows));
             }

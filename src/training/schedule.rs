@@ -5,7 +5,7 @@
 
 use crate::error::{Exit, Failure};
 use crate::training::family::{Family, HiddenWeights};
-use colift_algebra::gate::{GatePlan, RESULT_BITS};
+use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
 
 mod steps;
 
@@ -336,15 +336,16 @@ impl Schedule {
             half: false,
             bits: self.trigonometric_bits,
             frequency: self.frequency,
+            owner_uploads: 0,
         };
         let others = GatePlan { rows: step.rows - step.hessian_rows, second_rows: 0, harmonics: step.harmonics, ..gate };
-        [gate, others].into_iter().filter(|gate| gate.rows > 0).collect()
+        balance([gate, others].into_iter().filter(|gate| gate.rows > 0).collect())
     }
 
     /// The end check's gate: all rows, with the half harmonic.
     #[must_use]
     pub fn check_gates(&self) -> Vec<GatePlan> {
-        self.gates(&self.last).into_iter().map(|gate| GatePlan { half: true, ..gate }).collect()
+        balance(self.gates(&self.last).into_iter().map(|gate| GatePlan { half: true, ..gate }).collect())
     }
 }
 

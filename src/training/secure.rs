@@ -25,7 +25,7 @@ use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
 use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
 use crate::training::solver::solve;
-use colift_algebra::gate::{self, GatePlan};
+use colift_algebra::gate::{self, Gate, GatePlan};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
@@ -186,19 +186,8 @@ impl Party<'_> {
         if let Some(response) = response {
             response.shift(&mut z);
         }
-        let (mut r, mut slopes) = (Vec::with_capacity(rows), Vec::new());
-        let mut rest = z.as_slice();
-        for plan in gates {
-            let (z, others) = rest.split_at(plan.rows);
-            rest = others;
-            let functions = response.map(|response| response.functions(plan, r.len())).unwrap_or_default();
-            let mut results = gate::evaluate(self.engine, self.channel, plan, z, &functions)?.into_iter();
-            r.extend(results.next().unwrap_or_default());
-            slopes.extend(results.next().unwrap_or_default());
-        }
-        if gates.is_empty() {
-            r = self.linear_residuals(&z, schedule, response)?;
-        }
+        let (mut r, slopes) =
+            if gates.is_empty() { (self.linear_residuals(&z, schedule, response)?, Vec::new()) } else { self.gated(&z, gates, response)? };
         if let Some(response) = response {
             response.complete(&mut r);
         }
@@ -210,6 +199,24 @@ impl Party<'_> {
             [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
         Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), slopes))
+    }
+
+    /// Shares of m·f(v) for all rows, and of the slopes for the rows whose gates have them.
+    fn gated(&mut self, v: &[u64], gates: &[GatePlan], response: Option<&Response<'_>>) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+        let mut first = 0;
+        let mut functions = Vec::with_capacity(gates.len());
+        for plan in gates {
+            functions.push(response.map(|response| response.functions(plan, first)).unwrap_or_default());
+            first += plan.rows;
+        }
+        let together: Vec<Gate<'_>> = gates.iter().zip(&functions).map(|(plan, functions)| Gate { plan, functions }).collect();
+        let (mut values, mut slopes) = (Vec::with_capacity(first), Vec::new());
+        for results in gate::evaluate_all(self.engine, self.channel, &together, v)? {
+            let mut results = results.into_iter();
+            values.extend(results.next().unwrap_or_default());
+            slopes.extend(results.next().unwrap_or_default());
+        }
+        Ok((values, slopes))
     }
 
     /// Shares of u·v for v = z − y, with the schedule's fraction bits.

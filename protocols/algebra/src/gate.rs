@@ -2,10 +2,9 @@
 //!
 //! **Purpose.** σ(z) and σ′(z) of shared logits.
 //!
-//! **Functionality.** Both hold shares of z modulo 2^50; the owner (holder) has Fourier series f = a_0 + Σ a_k cos kθ + b_k sin
-//! kθ with θ = 2π·c·z/2^50 for a public integer c, and for each function, where it wants, a private factor m_i, |m_i| ≤ 1, a row.
-//! Both get shares of m_i·f(z_i) modulo 2^50 with the plan's fraction bits. With phases θ_o + θ_p = θ (mod 2π, wrap-around
-//! included)
+//! **Functionality.** Both hold shares of z modulo 2^50; the owner has Fourier series f = a_0 + Σ a_k cos kθ + b_k sin kθ with
+//! θ = 2π·c·z/2^50 for a public integer c, and for each function, where it wants, a private factor m_i, |m_i| ≤ 1, a row. Both
+//! get shares of m_i·f(z_i) modulo 2^50 with the plan's fraction bits. With phases θ_o + θ_p = θ (mod 2π, wrap-around included)
 //!
 //! f = a_0 + Σ_k \[a_k cos kθ_o + b_k sin kθ_o\]·cos kθ_p + \[b_k cos kθ_o − a_k sin kθ_o\]·sin kθ_p.
 //!
@@ -14,214 +13,118 @@
 //! A plan may add the half harmonic, k = 1/2 (c even): it changes its sign from one period to the next, so that a function with
 //! it tells logits from their aliases.
 //!
-//! **Security.** Semi-honest. The partner uploads its rounded sines and cosines encrypted; the owner multiplies by its own,
-//! masks and floods ([`colift_rlwe::reply`], 2^-54 · 8192 a reply). The coefficients stay with the owner: the partner learns
-//! neither the function nor the base rate nor any m_i. Rounding is stochastic and unbiased, with secret coins.
+//! **Who encrypts.** Every product is one of a value known to the owner (a bracket) by one known to the partner (a sine or a
+//! cosine), so either may encrypt its own. The uploader sends a block's values, the evaluator multiplies by its own, adds up and
+//! returns one reply a function. A second function of the same z costs one more reply where the partner uploads, new uploads
+//! where the owner does: such blocks are the partner's. Of the others [`GatePlan::owner_uploads`] are the owner's, a public
+//! number, so that both directions of the link carry equal loads ([`balance`]).
 //!
-//! **Cost.** [`GatePlan::cost`]: 2K uploads (two more with the half harmonic) and one reply a function for each 8,192 rows (a shorter block packs several terms
-//! into one ciphertext), then one lift an element: two rounds.
-//! **Messages.** `phases` (partner → owner), `gate reply` (owner → partner), the lift's.
+//! **Security.** Semi-honest, the same argument for either uploader. The evaluator sees ring-LWE encryptions of the uploader's
+//! values; the uploader sees a reply that is masked by a uniform plaintext and flooded ([`colift_rlwe::reply`], statistical
+//! distance 2^-54 · 8192 a reply). So the partner learns neither the function nor the base rate nor any m_i, also where the
+//! brackets cross the link encrypted, and the owner nothing of the partner's phases. Blocks, directions and sizes are public.
+//! Rounding is stochastic and unbiased (to 2^-24 of a unit), with secret coins.
+//!
+//! **Cost.** [`GatePlan::cost`]: 2K uploads (two more with the half harmonic) and one reply a function for each 8,192 rows (a
+//! shorter block packs several terms into one ciphertext), then one lift an element. Blocks run in turns, one of each uploader:
+//! in a turn a party sends an upload and the reply to an earlier one, receives what the peer sent in the turn before, and
+//! computes on what came still earlier, all at the same time. So both directions stay busy while both compute, and no more than
+//! four blocks of either side are in memory or on the way.
+//!
+//! **Messages.** `gate upload`, `gate reply`, both ways, then the lift's.
 //! **Source.** Our design (docs/protocols/training.md); slot packing of BFV.
 
-use crate::engine::{Cost, Engine};
+mod block;
+mod plan;
+
+pub use plan::{Function, GatePlan, Series, balance};
+
+use crate::engine::Engine;
 use crate::error::AlgebraError;
 use crate::lift::{self, Batch, lift};
-use crate::ring50;
-use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
+use block::{Reply, Side};
+use colift_channel::{Channel, Kind, Meter};
 use colift_correlation::Role;
-use colift_primitives::rng::Prg;
-use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, SlotEncoder, encrypt, receive_ciphertext, reply};
-use rayon::prelude::*;
-use std::f64::consts::TAU;
+use colift_rlwe::{Ciphertext, SlotEncoder, reply};
+use plan::Block;
 
-const PHASES: Kind = Kind { code: 0x0420, name: "phases" };
+const UPLOAD: Kind = Kind { code: 0x0420, name: "gate upload" };
 const REPLY: Kind = Kind { code: 0x0421, name: "gate reply" };
-
-/// Bits of flooding over the worst-case noise.
-const FLOODING: u32 = 54;
 
 /// Fraction bits of residuals: what a training asks of the first function.
 pub const RESULT_BITS: u32 = 20;
 
-/// A Fourier series in the phase of z.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// a_0.
-    pub constant: f64,
-    /// (a_k, b_k) for k = 1, 2, …
-    pub harmonics: Vec<(f64, f64)>,
-}
-
-/// A function the owner evaluates.
+/// A gate to evaluate: its plan, and the owner's functions (the partner passes none).
 #[derive(Clone, Copy, Debug)]
-pub struct Function<'a> {
-    /// Its series.
-    pub series: &'a Series,
-    /// A factor in \[−1, 1\] for each row that has the function; `None` for 1.
-    pub factor: Option<&'a [f64]>,
+pub struct Gate<'a> {
+    /// Public.
+    pub plan: &'a GatePlan,
+    /// As many as the plan says, on the owner's side.
+    pub functions: &'a [Function<'a>],
 }
 
-impl Function<'_> {
-    /// The factor of a row.
-    fn at(&self, row: usize) -> f64 {
-        self.factor.map_or(1.0, |factor| factor[row])
-    }
+/// The blocks that one party uploads and those that it evaluates, by turn; the same for both parties but for the names.
+struct Turns {
+    own: Vec<Option<Block>>,
+    held: Vec<Option<Block>>,
 }
 
-/// Public shape of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GatePlan {
-    /// Number of rows.
-    pub rows: usize,
-    /// Fraction bits of the first function's results.
-    pub first_bits: u32,
-    /// The first so many rows have a second function of the same z.
-    pub second_rows: usize,
-    /// Fraction bits of the second function's results.
-    pub second_bits: u32,
-    /// Harmonics K of every series, without the half harmonic.
-    pub harmonics: usize,
-    /// Whether the series end with the half harmonic.
-    pub half: bool,
-    /// Fraction bits of the rounded sines and cosines, 10 or 13.
-    pub bits: u32,
-    /// The integer c: the period in z is 2^50 / c units.
-    pub frequency: u64,
-}
+/// Turns from the one in which a block is uploaded to the one in which its upload is received, its reply sent, its reply received.
+const RECEIVED: usize = 1;
+const REPLIED: usize = 3;
+const ANSWERED: usize = 4;
 
-impl GatePlan {
-    /// Rows of every block, 8,192 and what is left, and how many of them have a second function.
-    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (rows, second) = (self.rows, self.second_rows.min(self.rows));
-        (0..rows).step_by(N).map(move |start| (N.min(rows - start), N.min(second.saturating_sub(start))))
-    }
-
-    /// Number of functions.
-    #[must_use]
-    pub fn functions(&self) -> usize {
-        1 + usize::from(self.second_rows > 0)
-    }
-
-    /// Rows of every function.
-    fn wanted(&self) -> impl Iterator<Item = usize> {
-        [self.rows, self.second_rows.min(self.rows)].into_iter().filter(|rows| *rows > 0)
-    }
-
-    /// The owner's functions must have the plan's harmonics, and factors that neither widen results nor noise.
-    fn check(&self, functions: &[Function<'_>]) -> Result<(), AlgebraError> {
-        let wrong = |what: &str| Err(AlgebraError::Parameters(what.into()));
-        if functions.len() != self.functions() || functions.iter().any(|f| f.series.harmonics.len() != self.pairs()) {
-            return wrong("the series do not have the gate's harmonics");
-        }
-        for (factor, rows) in functions.iter().zip(self.wanted()).filter_map(|(f, rows)| Some((f.factor?, rows))) {
-            if factor.len() != rows {
-                return wrong("the gate needs one factor for each row");
+impl Turns {
+    fn new<'p>(plans: impl Iterator<Item = &'p GatePlan>, role: Role) -> Self {
+        let blocks = plans.enumerate().flat_map(|(index, plan)| plan.blocks(index));
+        let (own, held): (Vec<_>, Vec<_>) = blocks.partition(|block| block.uploader == role);
+        let turns = own.len().max(held.len());
+        // The side with fewer blocks spreads them over the turns of the other.
+        let spread = |blocks: Vec<Block>| {
+            let mut places = vec![None; turns];
+            let count = blocks.len();
+            for (index, block) in blocks.into_iter().enumerate() {
+                places[index * turns / count] = Some(block);
             }
-            if factor.iter().any(|m| m.is_nan() || m.abs() > 1.0) {
-                return wrong("a factor of a gate's row is beyond 1");
-            }
-        }
-        Ok(())
+            places
+        };
+        Self { own: spread(own), held: spread(held) }
     }
 
-    /// Pairs of a cosine and a sine.
-    fn pairs(&self) -> usize {
-        self.harmonics + usize::from(self.half)
+    /// All turns, those at the end included in which nothing new is uploaded.
+    fn all(&self) -> std::ops::Range<usize> {
+        0..if self.own.is_empty() { 0 } else { self.own.len() + ANSWERED }
     }
 
-    /// Terms: a cosine or a sine each.
-    fn terms(&self) -> usize {
-        2 * self.pairs()
+    /// The own block that was uploaded `ago` turns before `turn`.
+    fn own(&self, turn: usize, ago: usize) -> Option<&Block> {
+        self.own.get(turn.checked_sub(ago)?)?.as_ref()
     }
 
-    /// Units of 2π/2^50 by which a unit of z turns pair number `pair`.
-    fn multiple(&self, pair: usize) -> u64 {
-        if pair < self.harmonics { self.frequency * (pair as u64 + 1) } else { self.frequency / 2 }
-    }
-
-    /// Elements that are lifted.
-    fn lifted(&self) -> usize {
-        self.rows + self.second_rows.min(self.rows)
-    }
-
-    /// Terms (a cosine or a sine each) that share a ciphertext in a block of this many rows: a short block has room for several.
-    fn packed_terms(&self, rows: usize) -> usize {
-        (N / rows).clamp(1, self.terms())
-    }
-
-    /// Ciphertexts of a block of this many rows.
-    fn uploads(&self, rows: usize) -> usize {
-        self.terms().div_ceil(self.packed_terms(rows))
-    }
-
-    fn budget(&self, encoder: &SlotEncoder) -> NoiseBudget {
-        NoiseBudget {
-            operation: "trigonometric gate",
-            plaintext: encoder.plaintext(),
-            mass: (self.terms() * N) as f64 * f64::from(2 * self.bits + 2).exp2(),
-            flooding: Some(FLOODING),
-        }
-    }
-
-    /// The chain of primes its worst-case noise needs.
-    ///
-    /// # Errors
-    /// Config class: too many harmonics for any chain.
-    pub fn level(&self) -> Result<Level, AlgebraError> {
-        Ok(self.budget(&SlotEncoder::for_fraction_bits(self.bits)).level(Level::SLOT_REPLY)?)
-    }
-
-    /// Bytes of the uploads (partner) and the replies (owner), without the lift.
-    ///
-    /// # Errors
-    /// As [`GatePlan::level`].
-    pub fn cost(&self) -> Result<Cost, AlgebraError> {
-        let upload = Ciphertext::upload_bytes(self.level()?) + HEADER_BYTES;
-        Ok(Cost {
-            encryptor_bytes: (self.blocks().map(|(rows, _)| self.uploads(rows)).sum::<usize>() * upload) as u64,
-            holder_bytes: (self.blocks().map(functions).sum::<usize>() * (reply::flooded_bytes() + HEADER_BYTES)) as u64,
-        })
+    /// The peer's block that it uploaded `ago` turns before `turn`.
+    fn held(&self, turn: usize, ago: usize) -> Option<&Block> {
+        self.held.get(turn.checked_sub(ago)?)?.as_ref()
     }
 }
 
-/// Notes the messages of [`evaluate`].
+/// Notes the messages of [`evaluate`] and of [`evaluate_all`].
 ///
 /// # Errors
 /// As [`GatePlan::level`].
-pub fn declare(meter: &mut Meter, role: Role, plan: &GatePlan) -> Result<(), AlgebraError> {
-    let upload = Ciphertext::upload_bytes(plan.level()?);
-    let uploads = |block: (usize, usize)| (0..plan.uploads(block.0)).map(|_| upload);
-    let replies = |block: (usize, usize)| (0..functions(block)).map(|_| reply::flooded_bytes());
-    if role == Role::First {
-        for block in plan.blocks() {
-            uploads(block).for_each(|length| meter.received(length));
-            replies(block).for_each(|length| meter.sent(length));
-        }
-    } else {
-        plan.blocks().flat_map(uploads).for_each(|length| meter.sent(length));
-        plan.blocks().flat_map(replies).for_each(|length| meter.received(length));
+pub fn declare(meter: &mut Meter, role: Role, plans: &[GatePlan]) -> Result<(), AlgebraError> {
+    let uploads = plans.iter().map(|plan| Ok(Ciphertext::upload_bytes(plan.level()?))).collect::<Result<Vec<_>, AlgebraError>>()?;
+    let count = |block: &Block| plans[block.gate].uploads(block.rows);
+    let turns = Turns::new(plans.iter(), role);
+    for turn in turns.all() {
+        let (sent, replied) = (turns.own(turn, 0), turns.held(turn, REPLIED));
+        let (received, answered) = (turns.held(turn, RECEIVED), turns.own(turn, ANSWERED));
+        sent.into_iter().for_each(|block| (0..count(block)).for_each(|_| meter.sent(uploads[block.gate])));
+        replied.into_iter().flat_map(Block::functions).for_each(|_| meter.sent(reply::flooded_bytes()));
+        received.into_iter().for_each(|block| (0..count(block)).for_each(|_| meter.received(uploads[block.gate])));
+        answered.into_iter().flat_map(Block::functions).for_each(|_| meter.received(reply::flooded_bytes()));
     }
-    lift::declare(meter, role, plan.lifted());
+    lift::declare(meter, role, plans.iter().map(GatePlan::lifted).sum());
     Ok(())
-}
-
-/// Functions of a block, given its rows and those with a second function.
-fn functions(block: (usize, usize)) -> usize {
-    1 + usize::from(block.1 > 0)
-}
-
-/// Fraction of a turn that a share makes, exact modulo 2^50.
-#[inline]
-fn turn(share: u64, multiple: u64) -> f64 {
-    let phase = share.wrapping_mul(multiple) & ring50::MASK;
-    phase as f64 / f64::from(ring50::BITS).exp2()
-}
-
-/// Unbiased rounding of x·2^bits to an integer with a secret coin.
-#[inline]
-fn round_stochastic(x: f64, scale: f64, prg: &mut Prg) -> i32 {
-    let coin = (prg.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    (x * scale + coin).floor() as i32
 }
 
 /// Evaluates the functions on shares `z`; the owner (first role) passes its functions, the partner an empty slice. Returns this
@@ -236,149 +139,157 @@ pub fn evaluate(
     z: &[u64],
     functions: &[Function<'_>],
 ) -> Result<Vec<Vec<u64>>, AlgebraError> {
-    if z.len() != plan.rows {
-        return Err(AlgebraError::Parameters(format!("the gate expects {} rows, got {}", plan.rows, z.len())));
-    }
-    let encoder = SlotEncoder::for_fraction_bits(plan.bits);
-    let level = plan.level()?;
-    let raw = if engine.role == Role::First {
-        plan.check(functions)?;
-        hold(engine, channel, plan, &encoder, level, z, functions)?
-    } else {
-        ask(engine, channel, plan, &encoder, level, z)?
-    };
-    let prime = u64::from(encoder.prime());
-    let factor = |bits: u32| f64::from(bits as i32 - 2 * plan.bits as i32).exp2();
-    let results = raw.iter().zip([plan.first_bits, plan.second_bits]);
-    let batches: Vec<Batch<'_>> = results.map(|(shares, bits)| Batch { shares, modulus: prime, factor: factor(bits) }).collect();
-    lift(engine, channel, &batches)
+    Ok(evaluate_all(engine, channel, &[Gate { plan, functions }], z)?.into_iter().flatten().collect())
 }
 
-/// Partner: uploads its phases, returns its shares modulo t.
-fn ask(
+/// Evaluates several gates at once, as [`evaluate`] does each, on consecutive rows of `z`. Returns the shares gate by gate.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_all(
     engine: &mut Engine,
     channel: &mut dyn Channel,
-    plan: &GatePlan,
-    encoder: &SlotEncoder,
-    level: Level,
+    gates: &[Gate<'_>],
     z: &[u64],
-) -> Result<Vec<Vec<u64>>, AlgebraError> {
-    let scale = f64::from(plan.bits).exp2();
-    for block in z.chunks(N) {
-        // Step 1: the ciphertexts of this block's cosines and sines.
-        let packed = plan.packed_terms(block.len());
-        let work: Vec<_> =
-            (0..plan.uploads(block.len())).map(|index| (index, engine.own_uniform.next_stream(), engine.prg.next_seed())).collect();
-        let secret = &engine.secret;
-        let messages: Vec<Vec<u8>> = work
-            .into_par_iter()
-            .map(|(index, mut uniform, seed)| {
-                let mut prg = Prg::from_seed(&seed);
-                let mut slots = Vec::with_capacity(N);
-                for term in (index * packed..plan.terms()).take(packed) {
-                    let multiple = plan.multiple(term / 2);
-                    slots.extend(block.iter().map(|share| {
-                        let (sin, cos) = (TAU * turn(*share, multiple)).sin_cos();
-                        round_stochastic(if term % 2 == 0 { cos } else { sin }, scale, &mut prg)
-                    }));
-                }
-                let coefficients: Vec<u64> = encoder.to_coefficients(&slots).into_iter().map(u64::from).collect();
-                encrypt(secret, &coefficients, encoder.plaintext(), level, &mut uniform, &mut prg)
-            })
-            .collect();
+) -> Result<Vec<Vec<Vec<u64>>>, AlgebraError> {
+    let rows: usize = gates.iter().map(|gate| gate.plan.rows).sum();
+    if z.len() != rows {
+        return Err(AlgebraError::Parameters(format!("the gate expects {rows} rows, got {}", z.len())));
+    }
+    let mut rest = z;
+    let mut sides = Vec::with_capacity(gates.len());
+    for Gate { plan, functions } in gates {
+        let owner = engine.role == Role::First;
+        if owner {
+            plan.check(functions)?;
+        }
+        let (shares, others) = rest.split_at(plan.rows);
+        rest = others;
+        let encoder = SlotEncoder::for_fraction_bits(plan.bits);
+        sides.push(Side { plan, encoder, level: plan.level()?, shares, functions: if owner { functions } else { &[] } });
+    }
+    let turns = Turns::new(gates.iter().map(|gate| gate.plan), engine.role);
+    let mut raw: Vec<Vec<Vec<u64>>> = gates.iter().map(|gate| gate.plan.wanted().map(|rows| vec![0; rows]).collect()).collect();
+    let mut desk = Desk { next: turns.own(0, 0).map(|block| sides[block.gate].encrypt(engine, block)), ..Desk::default() };
+    for turn in turns.all() {
+        desk = take_turn(engine, channel, &turns, turn, &sides, desk, &mut raw)?;
+    }
+    open(engine, &turns, turns.all().end, &sides, &desk.answers, &mut raw)?;
+    for (side, shares) in sides.iter().zip(&mut raw) {
+        side.add_constants(shares);
+    }
+    let mut batches = Vec::new();
+    for (side, shares) in sides.iter().zip(&raw) {
+        for (shares, bits) in shares.iter().zip([side.plan.first_bits, side.plan.second_bits]) {
+            let factor = f64::from(bits as i32 - 2 * side.plan.bits as i32).exp2();
+            batches.push(Batch { shares, modulus: u64::from(side.encoder.prime()), factor });
+        }
+    }
+    let mut lifted = lift(engine, channel, &batches)?.into_iter();
+    Ok(raw.iter().map(|functions| lifted.by_ref().take(functions.len()).collect()).collect())
+}
+
+/// Payloads of consecutive messages.
+type Frames = Vec<Vec<u8>>;
+
+/// What lies between two turns.
+#[derive(Default)]
+struct Desk {
+    /// The own upload that goes next.
+    next: Option<Frames>,
+    /// The peer's upload that came last.
+    came: Frames,
+    /// Replies to the one before it.
+    replies: Frames,
+    /// The peer's replies that came last.
+    answers: Frames,
+}
+
+/// One turn: the link's part on this thread, the computations beside it.
+fn take_turn(
+    engine: &mut Engine,
+    channel: &mut dyn Channel,
+    turns: &Turns,
+    turn: usize,
+    sides: &[Side<'_>],
+    desk: Desk,
+    raw: &mut [Vec<Vec<u64>>],
+) -> Result<Desk, AlgebraError> {
+    let Desk { next: send, came, replies, answers } = desk;
+    let mut computed = None;
+    let moved = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| computed = Some(compute(engine, turns, turn, sides, &came, &answers, raw)));
+        exchange(channel, turns, turn, sides, &send.unwrap_or_default(), &replies)
+    });
+    let (came, answers) = moved?;
+    let (next, replies) = computed.ok_or_else(|| AlgebraError::Parameters("a block's computation was lost".into()))??;
+    Ok(Desk { next, came, replies, answers })
+}
+
+/// Sends this turn's upload and replies; receives what the peer sent one turn ago.
+fn exchange(
+    channel: &mut dyn Channel,
+    turns: &Turns,
+    turn: usize,
+    sides: &[Side<'_>],
+    upload: &[Vec<u8>],
+    replies: &[Vec<u8>],
+) -> Result<(Frames, Frames), AlgebraError> {
+    for (kind, messages) in [(UPLOAD, upload), (REPLY, replies)] {
         for message in messages {
-            channel.send(PHASES, &message)?;
+            channel.send(kind, message)?;
         }
     }
-    // Step 3: the masked, flooded replies.
-    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions()];
-    for (rows, second) in plan.blocks() {
-        for (share, wanted) in shares.iter_mut().zip([rows, second]).filter(|(_, wanted)| *wanted > 0) {
-            let frame = channel.receive(REPLY, reply::flooded_bytes())?;
-            let slots = encoder.to_slots(&reply::open_flooded(&engine.secret, &frame, encoder.plaintext())?);
-            share.extend(sum_terms(&slots, rows, plan.packed_terms(rows), u64::from(encoder.prime())).take(wanted));
+    let (mut came, mut answers) = (Vec::new(), Vec::new());
+    if let Some(block) = turns.held(turn, RECEIVED) {
+        let side = &sides[block.gate];
+        for _ in 0..side.plan.uploads(block.rows) {
+            came.push(channel.receive(UPLOAD, Ciphertext::upload_bytes(side.level))?);
         }
     }
-    Ok(shares)
+    for _ in turns.own(turn, ANSWERED).into_iter().flat_map(Block::functions) {
+        answers.push(channel.receive(REPLY, reply::flooded_bytes())?);
+    }
+    Ok((came, answers))
 }
 
-/// Owner: multiplies the uploads by its own phases, returns its shares modulo t.
-fn hold(
+/// The next upload, and the replies to the upload that came in the turn before; opens what was answered then.
+fn compute(
     engine: &mut Engine,
-    channel: &mut dyn Channel,
-    plan: &GatePlan,
-    encoder: &SlotEncoder,
-    level: Level,
-    z: &[u64],
-    functions: &[Function<'_>],
-) -> Result<Vec<Vec<u64>>, AlgebraError> {
-    let (scale, length, t) = (f64::from(plan.bits).exp2(), Ciphertext::upload_bytes(level), u64::from(encoder.prime()));
-    let budget = plan.budget(encoder);
-    let mut shares = vec![Vec::with_capacity(z.len()); plan.functions()];
-    for (number, (block, (rows, second))) in z.chunks(N).zip(plan.blocks()).enumerate() {
-        let start = number * N;
-        let packed = plan.packed_terms(block.len());
-        let frames = (0..plan.uploads(block.len())).map(|_| channel.receive(PHASES, length)).collect::<Result<Vec<_>, _>>()?;
-        let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
-        let uploads = frames
-            .into_par_iter()
-            .zip(streams)
-            .map(|(frame, mut uniform)| receive_ciphertext(&frame, level, &mut uniform))
-            .collect::<Result<Vec<_>, _>>()?;
-        // Step 2: for each function one reply.
-        let wanted: Vec<_> = [rows, second].into_iter().zip(functions).filter(|(wanted, _)| *wanted > 0).collect();
-        let seeds: Vec<_> = wanted.iter().map(|_| engine.prg.next_seed()).collect();
-        let key = &engine.peer_key;
-        let replies: Vec<(Vec<u8>, Vec<u64>)> = wanted
-            .into_par_iter()
-            .zip(seeds)
-            .map(|((wanted, function), seed)| {
-                // A short second function leaves the other rows' results unused.
-                let factors: Vec<f64> = (0..block.len()).map(|i| if i < wanted { function.at(start + i) } else { 0.0 }).collect();
-                let mut prg = Prg::from_seed(&seed);
-                let (mut c0, mut c1) = (Accumulator::new(level), Accumulator::new(level));
-                let mut batch: Vec<(PlainPoly, &Ciphertext)> = Vec::with_capacity(4);
-                for (index, upload) in uploads.iter().enumerate() {
-                    let mut slots = Vec::with_capacity(N);
-                    for term in (index * packed..plan.terms()).take(packed) {
-                        // The factor of cos kθ_p is a cos kθ_o + b sin kθ_o, that of sin kθ_p is b cos kθ_o − a sin kθ_o.
-                        let (a, b) = function.series.harmonics[term / 2];
-                        let (on_cos, on_sin) = if term % 2 == 0 { (a, b) } else { (b, -a) };
-                        let multiple = plan.multiple(term / 2);
-                        slots.extend(block.iter().zip(&factors).map(|(share, factor)| {
-                            let (sin, cos) = (TAU * turn(*share, multiple)).sin_cos();
-                            round_stochastic(factor * (on_cos * cos + on_sin * sin), scale, &mut prg)
-                        }));
-                    }
-                    batch.push((PlainPoly::new(&encoder.to_centred(&slots), level), upload));
-                    if batch.len() == 4 || index + 1 == uploads.len() {
-                        c0.add_products(&batch.iter().map(|(plain, upload)| (plain.poly(), &upload.c0)).collect::<Vec<_>>());
-                        c1.add_products(&batch.iter().map(|(plain, upload)| (plain.poly(), &upload.c1)).collect::<Vec<_>>());
-                        batch.clear();
-                    }
-                }
-                let mask: Vec<u64> = (0..N).map(|_| prg.below(t)).collect();
-                let message = reply::flooded(c0, c1, key, &budget, level, &mask, &mut prg);
-                let constant = function.series.constant * scale * scale;
-                let own = sum_terms(&encoder.to_slots(&mask), block.len(), packed, t)
-                    .zip(&factors)
-                    .map(|(mask, factor)| ((factor * constant).round() as i64 - mask as i64).rem_euclid(t as i64) as u64)
-                    .take(wanted)
-                    .collect();
-                (message, own)
-            })
-            .collect();
-        for ((message, own), share) in replies.into_iter().zip(&mut shares) {
-            channel.send(REPLY, &message)?;
-            share.extend::<Vec<u64>>(own);
+    turns: &Turns,
+    turn: usize,
+    sides: &[Side<'_>],
+    came: &[Vec<u8>],
+    answers: &[Vec<u8>],
+    raw: &mut [Vec<Vec<u64>>],
+) -> Result<(Option<Frames>, Frames), AlgebraError> {
+    open(engine, turns, turn, sides, answers, raw)?;
+    let mut messages = Vec::new();
+    if let Some(block) = turns.held(turn, RECEIVED + 1) {
+        let replies: Vec<Reply> = sides[block.gate].multiply(engine, block, came)?;
+        for ((message, own), shares) in replies.into_iter().zip(&mut raw[block.gate]) {
+            messages.push(message);
+            shares[block.start..][..own.len()].copy_from_slice(&own);
         }
     }
-    Ok(shares)
+    let next = turns.own.get(turn + 1).and_then(Option::as_ref).map(|block| sides[block.gate].encrypt(engine, block));
+    Ok((next, messages))
 }
 
-/// Adds up the terms that share a reply: slot i of every one of the `packed` segments of `rows` slots, modulo t.
-fn sum_terms(slots: &[u32], rows: usize, packed: usize, t: u64) -> impl Iterator<Item = u64> {
-    (0..rows).map(move |i| (0..packed).map(|segment| u64::from(slots[segment * rows + i])).sum::<u64>() % t)
+/// Opens the answers that were received in the turn before.
+fn open(
+    engine: &Engine,
+    turns: &Turns,
+    turn: usize,
+    sides: &[Side<'_>],
+    answers: &[Vec<u8>],
+    raw: &mut [Vec<Vec<u64>>],
+) -> Result<(), AlgebraError> {
+    let Some(block) = turns.own(turn, ANSWERED + 1) else { return Ok(()) };
+    for ((frame, wanted), shares) in answers.iter().zip(block.functions()).zip(&mut raw[block.gate]) {
+        shares[block.start..][..wanted].copy_from_slice(&sides[block.gate].open(engine, block, wanted, frame)?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

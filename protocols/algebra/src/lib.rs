@@ -11,6 +11,7 @@ mod engine;
 mod error;
 pub mod gate;
 pub mod lift;
+mod overlap;
 pub mod product;
 pub mod ring50;
 pub mod symmetric;

@@ -12,7 +12,8 @@
 //! **Security.** Semi-honest, that of the oblivious transfer; nothing opens. No probabilistic truncation: no error beyond
 //! rounding, whatever the number of rows.
 //!
-//! **Cost.** One correlated OT of 50 bits an element, one round.
+//! **Cost.** One correlated OT of 50 bits an element, one round. Up to 4,096 elements the second role receives all of them; of
+//! more each role receives half, so that both directions carry equal loads.
 //! **Messages.** Those of the oblivious transfer. **Source.** The wrap identity is folklore (SecureNN, CrypTFlow2's
 //! faithful truncation); our own form with one OT.
 
@@ -20,7 +21,7 @@ use crate::engine::Engine;
 use crate::error::AlgebraError;
 use crate::ring50::{self, MASK};
 use colift_channel::{Channel, Meter};
-use colift_correlation::{Role, ot_extension};
+use colift_correlation::{Role, ot_extension, pair};
 
 /// Elements that are lifted with the same factor.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,14 @@ impl Factor {
     }
 }
 
+/// Elements from which both directions share the transfers.
+const SHARED: usize = 4096;
+
+/// Of so many elements the first ones of which the first role is the OT sender.
+fn firsts(elements: usize) -> usize {
+    if elements > SHARED { elements / 2 } else { elements }
+}
+
 /// Lifts several batches with one oblivious transfer call; returns the shares batch by batch.
 ///
 /// # Errors
@@ -100,10 +109,15 @@ pub fn lift(engine: &mut Engine, channel: &mut dyn Channel, batches: &[Batch<'_>
         });
         shares.push(lifted.collect());
     }
-    let products = if first {
-        engine.ot.sender().correlate(channel, &payloads, ring50::BITS)?
-    } else {
-        engine.ot.receiver().correlate(channel, &tops, ring50::BITS)?
+    let at = firsts(tops.len());
+    let (mine, theirs) = if first { (0..at, at..tops.len()) } else { (at..tops.len(), 0..at) };
+    let products = match (first, theirs.is_empty()) {
+        (true, true) => engine.ot.sender().correlate(channel, &payloads, ring50::BITS)?,
+        (false, _) if mine.is_empty() => engine.ot.receiver().correlate(channel, &tops, ring50::BITS)?,
+        _ => {
+            let (sent, received) = engine.ot.correlate_both(channel, &payloads[mine], &tops[theirs], ring50::BITS)?;
+            if first { [sent, received].concat() } else { [received, sent].concat() }
+        }
     };
     for (share, product) in shares.iter_mut().flatten().zip(products) {
         *share = ring50::add(*share, product);
@@ -113,9 +127,12 @@ pub fn lift(engine: &mut Engine, channel: &mut dyn Channel, batches: &[Batch<'_>
 
 /// Notes the messages of [`lift`] on this many elements, all batches together.
 pub fn declare(meter: &mut Meter, role: Role, elements: usize) {
+    let at = firsts(elements);
     match role {
-        Role::First => ot_extension::declare_sender(meter, elements, ring50::BITS),
-        Role::Second => ot_extension::declare_receiver(meter, elements, ring50::BITS),
+        Role::First if at == elements => ot_extension::declare_sender(meter, elements, ring50::BITS),
+        Role::Second if at == elements => ot_extension::declare_receiver(meter, elements, ring50::BITS),
+        Role::First => pair::declare_both(meter, at, elements - at, ring50::BITS),
+        Role::Second => pair::declare_both(meter, elements - at, at, ring50::BITS),
     }
 }
 

@@ -18,9 +18,10 @@
 
 use crate::engine::{Cost, Engine};
 use crate::error::AlgebraError;
+use crate::overlap;
 use crate::ring50;
 use colift_channel::{Channel, HEADER_BYTES, Kind, Meter};
-use colift_primitives::rng::Prg;
+use colift_primitives::rng::{Prg, Seed};
 use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Plaintext, Poly, encrypt, receive_ciphertext, reply};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ use std::sync::{Mutex, PoisonError};
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
 const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
+
+/// Uploads made, or read, at once: those of a wave travel while the next one is computed.
+const UPLOAD_WAVE: usize = 16;
 
 /// Products added up in one pass over a sum.
 const BATCH: usize = 4;
@@ -289,10 +293,10 @@ pub fn upload(
     let secrets: Vec<_> = (0..plan.uploads()).map(|_| engine.prg.next_seed()).collect();
     let secret = &engine.secret;
     let (plaintext, mask) = (plan.shape.plaintext(), plan.shape.plaintext().modulus() - 1);
-    let work: Vec<_> = streams.into_iter().zip(secrets).enumerate().collect();
-    let messages: Vec<Vec<u8>> = work
-        .into_par_iter()
-        .map(|(index, (mut uniform, seed))| {
+    let mut work = streams.into_iter().zip(secrets).enumerate();
+    let waves = std::iter::from_fn(|| Some(work.by_ref().take(UPLOAD_WAVE).collect::<Vec<_>>()).filter(|wave| !wave.is_empty()));
+    let make = |wave: Vec<(usize, (Prg, Seed))>| {
+        let made = wave.into_par_iter().map(|(index, (mut uniform, seed))| {
             let mut prg = Prg::from_seed(&seed);
             let (j0, k0) = (index / plan.column_tiles() * a, index % plan.column_tiles() * b);
             let mut coefficients = vec![0u64; N];
@@ -302,12 +306,10 @@ pub fn upload(
                 }
             }
             encrypt(secret, &coefficients, plaintext, plan.level, &mut uniform, &mut prg)
-        })
-        .collect();
-    for message in messages {
-        channel.send(UPLOAD, &message)?;
-    }
-    Ok(())
+        });
+        made.collect::<Vec<Vec<u8>>>()
+    };
+    overlap::produce(waves, make, |messages| Ok(messages.iter().try_for_each(|message| channel.send(UPLOAD, message))?))
 }
 
 /// Holder: receives what [`upload`] sends.
@@ -315,14 +317,19 @@ pub fn upload(
 /// # Errors
 /// Channel class; Peer class for malformed ciphertexts.
 pub fn receive_upload(engine: &mut Engine, channel: &mut dyn Channel, plan: &Plan) -> Result<Uploaded, AlgebraError> {
-    let length = Ciphertext::upload_bytes(plan.level);
-    let frames = (0..plan.uploads()).map(|_| channel.receive(UPLOAD, length)).collect::<Result<Vec<_>, _>>()?;
-    let streams: Vec<_> = frames.iter().map(|_| engine.peer_uniform.next_stream()).collect();
-    let ciphertexts = frames
-        .into_par_iter()
-        .zip(streams)
-        .map(|(frame, mut uniform)| receive_ciphertext(&frame, plan.level, &mut uniform))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (length, count) = (Ciphertext::upload_bytes(plan.level), plan.uploads());
+    let mut ciphertexts = Vec::with_capacity(count);
+    let peer_uniform = &mut engine.peer_uniform;
+    let fetch = |first: usize| {
+        let frames = (first..count.min(first + UPLOAD_WAVE)).map(|_| channel.receive(UPLOAD, length));
+        Ok(frames.collect::<Result<Vec<_>, _>>()?)
+    };
+    overlap::consume((0..count).step_by(UPLOAD_WAVE), fetch, |frames| {
+        let streams: Vec<_> = frames.iter().map(|_| peer_uniform.next_stream()).collect();
+        let read = frames.par_iter().zip(streams).map(|(frame, mut uniform)| receive_ciphertext(frame, plan.level, &mut uniform));
+        ciphertexts.append(&mut read.collect::<Result<Vec<_>, _>>()?);
+        Ok::<_, AlgebraError>(())
+    })?;
     Ok(Uploaded { ciphertexts })
 }
 
@@ -343,10 +350,10 @@ pub fn multiply(
     let mut share = vec![0u64; rows * columns];
     let seeds: Vec<_> = (0..plan.row_tiles()).map(|_| engine.prg.next_seed()).collect();
     let key = &engine.peer_key;
-    // A few row tiles at a time: the replies of a wave are sent while memory stays small.
+    // A few row tiles at a time: the replies of a wave are sent while the next is computed, and memory stays small.
     let wave = 2 * rayon::current_num_threads();
-    for (first, seeds) in seeds.chunks(wave).enumerate().map(|(w, seeds)| (w * wave, seeds)) {
-        let replies: Vec<Vec<(Vec<u8>, Vec<u64>)>> = seeds
+    let make = |(first, seeds): (usize, &[Seed])| {
+        let replies = seeds
             .par_iter()
             .enumerate()
             .map(|(offset, seed)| {
@@ -375,14 +382,18 @@ pub fn multiply(
                     .map(|(k, (c0, c1))| reply::masked(c0, c1, key, plan.shape.plaintext(), &plan.positions(first + offset, k), &mut prg))
                     .collect()
             })
-            .collect();
+            .collect::<Vec<Vec<(Vec<u8>, Vec<u64>)>>>();
+        (first, replies)
+    };
+    overlap::produce(seeds.chunks(wave).enumerate().map(|(w, seeds)| (w * wave, seeds)), make, |(first, replies)| {
         for (offset, row) in replies.into_iter().enumerate() {
             for (k, (message, values)) in row.into_iter().enumerate() {
                 channel.send(REPLY, &message)?;
                 scatter(plan, first + offset, k, &values, &mut share);
             }
         }
-    }
+        Ok::<_, AlgebraError>(())
+    })?;
     Ok(share)
 }
 
@@ -393,20 +404,22 @@ pub fn multiply(
 pub fn receive_product(engine: &Engine, channel: &mut dyn Channel, plan: &Plan) -> Result<Vec<u64>, AlgebraError> {
     let tiles: Vec<(usize, usize)> = (0..plan.row_tiles()).flat_map(|i| (0..plan.column_tiles()).map(move |k| (i, k))).collect();
     let mut share = vec![0u64; plan.shape.rows * plan.shape.columns];
-    for wave in tiles.chunks(4 * rayon::current_num_threads()) {
-        let frames = wave
-            .iter()
-            .map(|(i, k)| channel.receive(REPLY, reply::masked_bytes(plan.positions(*i, *k).len())))
-            .collect::<Result<Vec<_>, _>>()?;
+    let fetch = |wave: &'_ [(usize, usize)]| {
+        let length = |(i, k): &(usize, usize)| reply::masked_bytes(plan.positions(*i, *k).len());
+        let frames = wave.iter().map(|tile| channel.receive(REPLY, length(tile))).collect::<Result<Vec<_>, _>>()?;
+        Ok((wave.to_vec(), frames))
+    };
+    overlap::consume(tiles.chunks(4 * rayon::current_num_threads()), fetch, |(wave, frames)| {
         let opened = frames
             .par_iter()
-            .zip(wave)
+            .zip(&wave)
             .map(|(frame, (i, k))| reply::open_masked(&engine.secret, frame, plan.shape.plaintext(), &plan.positions(*i, *k)))
             .collect::<Result<Vec<_>, _>>()?;
-        for (values, (i, k)) in opened.iter().zip(wave) {
+        for (values, (i, k)) in opened.iter().zip(&wave) {
             scatter(plan, *i, *k, values, &mut share);
         }
-    }
+        Ok::<_, AlgebraError>(())
+    })?;
     Ok(share)
 }
 

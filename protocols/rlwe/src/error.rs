@@ -17,6 +17,9 @@ pub enum RlweError {
         /// Bits the largest chain gives.
         given: u32,
     },
+    /// Config: a set of parameters that is malformed or beyond the security limit.
+    #[error("parameters of the encryption are refused: {0}")]
+    BadParameters(&'static str),
     /// Config: the operating system's generator failed.
     #[error("the operating system's random generator failed")]
     Randomness,
@@ -30,7 +33,7 @@ impl RlweError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::NoiseTooLarge { .. } | Self::Randomness => Class::Config,
+            Self::NoiseTooLarge { .. } | Self::BadParameters(_) | Self::Randomness => Class::Config,
             Self::MalformedPolynomial => Class::Peer,
         }
     }

@@ -30,7 +30,7 @@ pub use error::RlweError;
 pub use keys::{PublicKey, SecretKey};
 pub use modulus::Modulus;
 pub use pack::{pack_residues, packed_bytes, unpack_residues};
-pub use params::{ERROR_BOUND, Level, NoiseBudget, PRIMES, Plaintext};
+pub use params::{Chain, ERROR_BOUND, Level, NoiseBudget, PRIMES, Parameters, Plaintext, SECURITY_LIMIT};
 pub use plain::PlainPoly;
 pub use ring::{Accumulator, N, Poly, Ring};
 pub use slots::SlotEncoder;

@@ -86,11 +86,11 @@ impl NttTable {
     }
 }
 
-/// True where the AVX2 kernel is used.
+/// True where the AVX2 kernels are used: the CPU has it, and the environment does not ask for the portable ones (to compare both).
 pub fn vector_unit_present() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        std::arch::is_x86_feature_detected!("avx2")
+        std::env::var_os("COLIFT_PORTABLE").is_none() && std::arch::is_x86_feature_detected!("avx2")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {

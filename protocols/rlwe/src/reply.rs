@@ -54,15 +54,20 @@ pub fn masked(
     positions: &[usize],
     prg: &mut Prg,
 ) -> (Vec<u8>, Vec<u64>) {
-    let reply = Level::REPLY.primes();
     let (c0, c1) = rerandomise(c0.finish(), c1.finish(), key, prg);
+    let rho = sample::uniform(prg, Level::REPLY.primes());
+    hide_by_mask(c0, c1, &rho, plaintext, positions)
+}
+
+/// The second half of [`masked`]: the switch and the mask ρ.
+fn hide_by_mask(c0: Poly, c1: Poly, rho: &Poly, plaintext: Plaintext, positions: &[usize]) -> (Vec<u8>, Vec<u64>) {
+    let reply = Level::REPLY.primes();
     let (c0, c1) = (switch(c0, reply), switch(c1, reply));
-    let rho = sample::uniform(prg, reply);
     let pick = |poly: &Poly, index: usize| positions.iter().map(|p| poly.residues(index)[*p]).collect::<Vec<u32>>();
     let (mut sums, mut masks) = (Vec::with_capacity(reply), Vec::with_capacity(reply));
     for index in 0..reply {
         let modulus = Ring::shared().modulus(index);
-        let mask = pick(&rho, index);
+        let mask = pick(rho, index);
         sums.push(pick(&c0, index).iter().zip(&mask).map(|(c, r)| modulus.add(*c, *r)).collect::<Vec<u32>>());
         masks.push(mask);
     }
@@ -103,13 +108,19 @@ pub fn flooded(
     mask: &[u64],
     prg: &mut Prg,
 ) -> Vec<u8> {
-    let (mut c0, c1) = rerandomise(c0.finish(), c1.finish(), key, prg);
-    c0.add_assign(&encode(mask, budget.plaintext, level));
-    c0.add_assign(&sample::flood(prg, budget.flood_bits(), level.primes()));
+    let (c0, c1) = rerandomise(c0.finish(), c1.finish(), key, prg);
+    let c0 = hide_by_flood(c0, budget, level, mask, prg);
     let reply = Level::SLOT_REPLY.primes();
     let mut message = pack(&switch(c1, reply));
     message.extend(pack(&switch(c0, reply)));
     message
+}
+
+/// The middle of [`flooded`]: the plaintext mask and the flooding, before the switch.
+fn hide_by_flood(mut c0: Poly, budget: &NoiseBudget, level: Level, mask: &[u64], prg: &mut Prg) -> Poly {
+    c0.add_assign(&encode(mask, budget.plaintext, level));
+    c0.add_assign(&sample::flood(prg, budget.flood_bits(), level.primes()));
+    c0
 }
 
 /// The encryptor's plaintext of a flooded reply: N coefficients below t.
@@ -211,3 +222,7 @@ fn round_residues(residues: &[Vec<u32>], plaintext: Plaintext) -> Vec<u64> {
 #[cfg(test)]
 #[path = "reply/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "reply/tests/privacy.rs"]
+mod privacy;

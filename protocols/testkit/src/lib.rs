@@ -59,6 +59,29 @@ pub fn cases(name: &str, count: usize, case: impl Fn(&mut Prg)) {
     }
 }
 
+/// p-value of the two-sample Kolmogorov–Smirnov test, by Kolmogorov's limit law (Smirnov 1948).
+#[must_use]
+pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
+    let (mut a, mut b) = (a.to_vec(), b.to_vec());
+    a.sort_unstable_by(f64::total_cmp);
+    b.sort_unstable_by(f64::total_cmp);
+    let (mut i, mut j, mut largest) = (0, 0, 0.0f64);
+    while i < a.len() && j < b.len() {
+        // Equal values step together.
+        let least = a[i].min(b[j]);
+        while i < a.len() && a[i] <= least {
+            i += 1;
+        }
+        while j < b.len() && b[j] <= least {
+            j += 1;
+        }
+        largest = largest.max((i as f64 / a.len() as f64 - j as f64 / b.len() as f64).abs());
+    }
+    let scaled = largest * ((a.len() * b.len()) as f64 / (a.len() + b.len()) as f64).sqrt();
+    let terms = (1..=100).map(|k| if k % 2 == 1 { 2.0 } else { -2.0 } * (-2.0 * f64::from(k * k) * scaled * scaled).exp());
+    if scaled < 0.2 { 1.0 } else { terms.sum::<f64>().clamp(0.0, 1.0) }
+}
+
 /// What [`vectors`] loads, so that a crate's tests need no JSON dependency of their own.
 pub type Json = serde_json::Value;
 
@@ -99,6 +122,26 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), 10);
         assert!(catch_unwind(|| cases("failing on purpose", 1, |_| panic!("on purpose"))).is_err());
+    }
+
+    #[test]
+    fn kolmogorov_smirnov_tells_a_shift_and_its_p_is_uniform() {
+        let mut prg = Prg::from_os().expect("the system's generator");
+        let mut uniform =
+            |count: usize, shift: f64| -> Vec<f64> { (0..count).map(|_| prg.next_u64() as f64 / 64f64.exp2() + shift).collect() };
+        assert!(kolmogorov_smirnov(&uniform(4_000, 0.0), &uniform(4_000, 0.1)) < 1e-9);
+        // Of 200 comparisons of equal laws, p is below 1/2 in about half: outside of 50 to 150 once in 10^12.
+        let below = (0..200).filter(|_| kolmogorov_smirnov(&uniform(500, 0.0), &uniform(700, 0.0)) < 0.5).count();
+        assert!((50..150).contains(&below), "{below}");
+        // Smirnov's table: p(0.828) = 0.5, p(1.358) = 0.05.
+        let split = |d: f64| {
+            kolmogorov_smirnov(
+                &vec![0.0; 20_000],
+                &[vec![0.0; (20_000.0 * (1.0 - d)) as usize], vec![1.0; (20_000.0 * d) as usize]].concat(),
+            )
+        };
+        assert!((split(0.00828) - 0.5).abs() < 0.01 && (split(0.01358) - 0.05).abs() < 0.003);
+        assert!(kolmogorov_smirnov(&[0.0; 500], &[0.0; 500]) > 0.99);
     }
 
     #[test]

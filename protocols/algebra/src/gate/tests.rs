@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::ring50;
 use colift_channel::memory::MemoryChannel;
+use colift_primitives::rng::Prg;
 use colift_testkit::run_pair;
+use std::f64::consts::TAU;
 
 /// One party of a gate: its shares and what it counted.
 fn party(
@@ -19,15 +22,17 @@ fn party(
 
 #[test]
 fn evaluates_the_series_without_bias_and_with_declared_bytes() {
-    for (rows, second_rows, bits, harmonics, half, first_bits, factored) in [
-        (9_000, 9_000, 10, 5, false, RESULT_BITS, [false, false]),
-        (9_000, 100, 10, 2, true, 18, [true, true]),
-        (8_193, 8_192, 10, 2, false, RESULT_BITS, [false, true]),
-        (300, 299, 13, 9, true, 24, [true, false]),
-        (5, 5, 10, 3, false, RESULT_BITS, [true, true]),
-        (8_200, 0, 10, 3, false, 16, [true, false]),
+    for (rows, second_rows, bits, harmonics, half, first_bits, factored, owner_uploads) in [
+        (9_000, 9_000, 10, 5, false, RESULT_BITS, [false, false], 0),
+        (9_000, 100, 10, 2, true, 18, [true, true], 1),
+        (8_193, 8_192, 10, 2, false, RESULT_BITS, [false, true], 1),
+        (300, 299, 13, 9, true, 24, [true, false], 1),
+        (5, 5, 10, 3, false, RESULT_BITS, [true, true], 1),
+        (8_200, 0, 10, 3, false, 16, [true, false], 1),
+        (8_200, 0, 10, 3, true, 16, [true, false], 2),
+        (1_000, 0, 10, 6, false, RESULT_BITS, [false, false], 1),
     ] {
-        let plan = GatePlan { rows, first_bits, second_rows, second_bits: 12, harmonics, half, bits, frequency: 155_344 };
+        let plan = GatePlan { rows, first_bits, second_rows, second_bits: 12, harmonics, half, bits, frequency: 155_344, owner_uploads };
         let period = (ring50::MASK as f64 + 1.0) / plan.frequency as f64;
         let series: Vec<Series> = (0..2)
             .map(|f| Series {
@@ -57,8 +62,8 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         Engine::declare_setup(&mut owner, Role::First);
         Engine::declare_setup(&mut partner, Role::Second);
         let before = (owner.counters(), partner.counters());
-        declare(&mut owner, Role::First, &plan).unwrap();
-        declare(&mut partner, Role::Second, &plan).unwrap();
+        declare(&mut owner, Role::First, &[plan]).unwrap();
+        declare(&mut partner, Role::Second, &[plan]).unwrap();
         assert_eq!((a.1, b.1), (owner.counters(), partner.counters()));
         // The closed form counts the same without the lift.
         lift::declare(&mut lifted, Role::First, rows + second_rows);
@@ -101,6 +106,7 @@ fn refuses_functions_that_do_not_match_the_plan() {
         half: false,
         bits: 10,
         frequency: 1000,
+        owner_uploads: 0,
     };
     let series = |pairs: usize| Series { constant: 0.0, harmonics: vec![(0.0, 0.0); pairs] };
     let (good, short) = (series(3), series(2));
@@ -125,4 +131,88 @@ fn refuses_functions_that_do_not_match_the_plan() {
         |channel| Engine::setup(channel, Role::Second).map(|_| ()),
     );
     assert_eq!(error.class(), colift_channel::Class::Config);
+}
+
+/// The plan of a step's rows: `second` of them with two functions.
+fn plan(rows: usize, second: usize) -> GatePlan {
+    GatePlan {
+        rows,
+        first_bits: RESULT_BITS,
+        second_rows: second,
+        second_bits: 12,
+        harmonics: 3,
+        half: false,
+        bits: 10,
+        frequency: 155_344,
+        owner_uploads: 0,
+    }
+}
+
+#[test]
+fn several_gates_at_once_give_what_each_gives_and_cost_what_is_declared() {
+    let plans = balance(vec![plan(9_000, 9_000), plan(30_000, 0), plan(100, 50)]);
+    assert!(plans[1].owner_uploads > 1 && plans[1].owner_uploads < 4, "{plans:?}");
+    let rows: usize = plans.iter().map(|plan| plan.rows).sum();
+    let series = [1.0, -0.5].map(|a| Series { constant: 0.1 * a, harmonics: vec![(0.2 * a, 0.1), (0.1, 0.05 * a), (0.0, 0.02)] });
+    let functions: Vec<Function<'_>> = series.iter().map(|series| Function { series, factor: None }).collect();
+    let mut prg = Prg::from_os().unwrap();
+    let mut shares = || (0..rows).map(|_| prg.next_u64() & ring50::MASK).collect::<Vec<u64>>();
+    let (mine, theirs) = (shares(), shares());
+    let run = |channel: &mut MemoryChannel, role: Role, z: &[u64]| {
+        let mut engine = Engine::setup(channel, role).unwrap();
+        let before = channel.counters();
+        let of = |plan: &GatePlan| if role == Role::First { functions.get(..plan.functions()).unwrap() } else { &[] };
+        let gates: Vec<Gate<'_>> = plans.iter().map(|plan| Gate { plan, functions: of(plan) }).collect();
+        let shares = evaluate_all(&mut engine, channel, &gates, z).unwrap();
+        let mut meter = Meter::default();
+        meter.sent(0);
+        let start = meter.counters();
+        declare(&mut meter, role, &plans).unwrap();
+        let (counted, declared) = (channel.counters().since(before), meter.counters().since(start));
+        assert_eq!((counted.bytes_sent, counted.bytes_received), (declared.bytes_sent, declared.bytes_received));
+        assert_eq!((counted.messages_sent, counted.messages_received), (declared.messages_sent, declared.messages_received));
+        assert!(counted.rounds.abs_diff(declared.rounds) <= 1);
+        shares
+    };
+    let (a, b, owner, partner) = run_pair(|channel| run(channel, Role::First, &mine), |channel| run(channel, Role::Second, &theirs));
+    // Equal loads up to one block.
+    assert!(owner.bytes_sent.abs_diff(partner.bytes_sent) < 8 * 130_000, "{owner:?} {partner:?}");
+    let mut row = 0;
+    for (index, plan) in plans.iter().enumerate() {
+        for i in 0..plan.rows {
+            let theta = TAU * (plan.frequency.wrapping_mul(mine[row].wrapping_add(theirs[row])) & ring50::MASK) as f64 / 50f64.exp2();
+            row += 1;
+            for f in 0..1 + usize::from(i < plan.second_rows) {
+                let harmonics = series[f].harmonics.iter().enumerate();
+                let exact = harmonics.fold(series[f].constant, |sum, (k, (a, b))| {
+                    let (sin, cos) = ((k + 1) as f64 * theta).sin_cos();
+                    sum + a * cos + b * sin
+                });
+                let got = ring50::to_real(ring50::add(a[index][f][i], b[index][f][i]), [RESULT_BITS, 12][f]);
+                assert!((got - exact).abs() < 48.0 / 1024.0, "gate {index}, function {f}, row {i}: {got} for {exact}");
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_both_uploaders_alternate_and_share_turns() {
+    for (rows, second, owners) in [(100 * 8_192, 0, 37), (50 * 8_192 + 1, 3 * 8_192 + 5, 20), (8_192, 8_192, 0), (5, 0, 1), (0, 0, 0)] {
+        let plan = GatePlan { owner_uploads: owners, ..plan(rows, second) };
+        let blocks: Vec<Block> = plan.blocks(0).collect();
+        assert_eq!(blocks.iter().map(|block| block.rows).sum::<usize>(), rows);
+        assert_eq!(blocks.iter().map(|block| block.second).sum::<usize>(), second);
+        assert_eq!(blocks.iter().filter(|block| block.uploader == Role::First).count(), owners);
+        assert!(blocks.iter().all(|block| block.uploader == Role::Second || block.second == 0));
+        // Evenly spread: any run of the free blocks holds its part of them, up to one.
+        let free: Vec<bool> = blocks.iter().filter(|block| block.second == 0).map(|block| block.uploader == Role::First).collect();
+        for end in 0..free.len() {
+            let so_far = free[..end].iter().filter(|owner| **owner).count();
+            assert_eq!(so_far, end * owners / free.len());
+        }
+        let (mine, theirs) = (Turns::new([plan].iter(), Role::First), Turns::new([plan].iter(), Role::Second));
+        assert!(mine.own == theirs.held && mine.held == theirs.own);
+        assert_eq!(mine.own.len(), owners.max(blocks.len() - owners));
+        assert_eq!(mine.own.iter().flatten().count() + mine.held.iter().flatten().count(), blocks.len());
+    }
 }

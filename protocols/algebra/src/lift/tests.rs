@@ -8,13 +8,18 @@ use colift_testkit::run_pair;
 
 #[test]
 fn lifts_from_a_prime_and_from_the_ring_within_two_units() {
+    // Below and above the number of elements from which both directions carry them.
+    [500, 1_200].into_iter().for_each(lifts);
+}
+
+fn lifts(count: usize) {
     let mut prg = Prg::from_os().unwrap();
     let cases = [(8_273_921u64, 1.0), (133_857_281, 0.0625), (1 << 50, 1.0 / 4096.0), (1 << 50, 0.731 / 26_399.0), (1 << 50, 1.0)];
     let mut values: Vec<Vec<i64>> = Vec::new();
     let (mut ours, mut theirs): (Vec<Vec<u64>>, Vec<Vec<u64>>) = (Vec::new(), Vec::new());
     for (t, _) in cases {
         let limit = (t / 128 * 31 - 1) as i64;
-        let mut column: Vec<i64> = (0..500).map(|_| (prg.below(2 * limit as u64 + 1)) as i64 - limit).collect();
+        let mut column: Vec<i64> = (0..count).map(|_| (prg.below(2 * limit as u64 + 1)) as i64 - limit).collect();
         column.extend([0, 1, -1, limit, -limit]);
         let mask: Vec<u64> = column.iter().enumerate().map(|(i, _)| if i % 50 == 0 { 0 } else { prg.below(t) }).collect();
         theirs.push(column.iter().zip(&mask).map(|(v, m)| (i128::from(*v) - i128::from(*m)).rem_euclid(i128::from(t)) as u64).collect());
