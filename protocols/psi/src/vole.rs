@@ -130,7 +130,7 @@ fn digest(params: &MatchParams, role: Role, form: VoleForm) -> [u8; 32] {
         VoleMode::Conservative => 1,
         VoleMode::Silent => 2,
     };
-    let hash = PartHash::new("colift matching parameters, VOLE v1").part(&params.digest(role));
+    let hash = PartHash::new("colift matching parameters, VOLE v2").part(&params.digest(role));
     hash.part(&[form.security.byte(), mode]).finish()
 }
 

@@ -347,7 +347,7 @@ fn a_deviating_receiver_is_refused() {
     let first = |code, change: fn(&mut Vec<u8>)| against(Role::First, edit(code, change));
     let run = |what, code, change: fn(&mut Vec<u8>), expected| refused(what, first(code, change), expected);
     let unlike = |p: &mut Vec<u8>| {
-        let column = p.len() / 128;
+        let column = p.len() / 32;
         p.iter_mut().skip(1).step_by(column).take(30).for_each(|byte| *byte ^= 1);
     };
     run("unlike columns", COLUMNS, unlike, Some(columns.clone().into()));
