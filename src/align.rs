@@ -102,6 +102,10 @@ fn failure(error: PsiError, terms: &AlignTerms) -> Failure {
             Failure::new(Exit::Data, 504, what).at("matching, before anything was sent").hint("keep one row for each user")
         }
         PsiError::Primitives(_) => Failure::new(Exit::Internal, 505, what).at("matching"),
+        PsiError::Spill { .. } => Failure::new(Exit::Internal, 508, what)
+            .at("matching")
+            .hint("it needs 36 bytes an id: set TMPDIR to a folder of a disk with so much space"),
+        PsiError::BucketOverflow => Failure::new(Exit::Protocol, 506, what).at("matching; nothing about a user was sent").hint("run again"),
         PsiError::TagCollision => Failure::new(Exit::Protocol, 506, what)
             .at("matching; no row was revealed to either side")
             .hint("run again; if it comes back, the peer does not follow the protocol"),

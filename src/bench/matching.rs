@@ -35,6 +35,9 @@ struct MatchingReport {
     bench: &'static str,
     /// Ids of each side, or of the larger one.
     ids: u64,
+    /// Ids of the smaller side, where the sizes differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fewer_ids: Option<u64>,
     matched: u64,
     /// Both sides found the plain join, in one order.
     exact: bool,
@@ -68,7 +71,8 @@ pub struct MatchingResult {
 /// Exit 30: the result is not the plain join. The worse of both programs' exit codes; exit 2 where a program is missing.
 pub fn matching(flags: &MatchingFlags) -> Result<(), Failure> {
     let word = flags.matching();
-    let ids = flags.from.clone().map_or(IdSource::Made(flags.ids), IdSource::Files);
+    let made = IdSource::Made([flags.ids, flags.peer_ids.unwrap_or(flags.ids)]);
+    let ids = flags.from.clone().map_or(made, IdSource::Files);
     let work = Work::Matching { ids, protocol: word.name().to_owned() };
     let Sides { owner, partner }: Sides<MatchingResult> = both_programs(flags.link, &work)?;
     let cost = joint_stages(&["read", "match"], &owner.cost, &partner.cost);
@@ -78,6 +82,7 @@ pub fn matching(flags: &MatchingFlags) -> Result<(), Failure> {
         schema: "colift.bench/1",
         bench: "matching",
         ids,
+        fewer_ids: Some(owner.ids.min(partner.ids)).filter(|fewer| *fewer < ids),
         matched: owner.matched,
         exact: owner.exact && partner.exact && owner.digest == partner.digest && owner.matched == partner.matched,
         matching: word.name(),
@@ -98,11 +103,11 @@ pub fn matching(flags: &MatchingFlags) -> Result<(), Failure> {
 fn in_words(report: &MatchingReport) -> String {
     let of = |pair: &PerParty<f64>| (pair.owner.unwrap_or_default(), pair.partner.unwrap_or_default());
     let (cpu, memory) = (of(&report.cost.cpu_s), of(&report.cost.peak_rss_mb));
+    let ids = report.fewer_ids.map_or_else(|| format!("{} ids each", report.ids), |fewer| format!("{} and {fewer} ids", report.ids));
     format!(
-        "matching by {}, {} ids each, {} in common, {}: {:.2} s, {:.2} + {:.2} CPU-seconds, {:.1} bytes an item in all, {} rounds, \
+        "matching by {}, {ids}, {} in common, {}: {:.2} s, {:.2} + {:.2} CPU-seconds, {:.1} bytes an item in all, {} rounds, \
          at most {:.0} and {:.0} MB resident, {}",
         report.matching,
-        report.ids,
         report.matched,
         report.link,
         report.cost.wall_s,
@@ -123,7 +128,7 @@ fn in_words(report: &MatchingReport) -> String {
 pub fn measure(side: Side, spec: &PartySpec, source: &IdSource, word: &str, stop: &StopFlag) -> Result<MatchingResult, Failure> {
     let matching = Matching::from_name(word).ok_or_else(|| Failure::new(Exit::Internal, 969, "unknown matching"))?;
     let made = match source {
-        IdSource::Made(count) => Some(invented(side, *count)),
+        IdSource::Made(counts) => Some(invented(side, *counts)),
         IdSource::Files(_) => None,
     };
     let (channel, role) = meet(side, spec, stop)?;
@@ -187,17 +192,21 @@ fn match_and_check<I: AsRef<[u8]> + Clone + Ord + Sync>(
     Ok(MatchingResult { cost, ids: ids.len() as u64, matched: sorted.len() as u64, exact, digest: hex(&digest.finish()) })
 }
 
-/// This side's ids in an order of its own, and those common to both: the first half of the owner's numbers is its alone.
-fn invented(side: Side, count: u64) -> (Vec<[u8; 16]>, Vec<[u8; 16]>) {
-    let mut prg = Prg::from_seed(&Seed::from_bytes(*b"colift benchmark"));
-    let lone = count - count / 2;
-    let mut all = vec![[0u8; 16]; (count + lone) as usize];
-    prg.fill(all.as_flattened_mut());
-    let common = all.get(lone as usize..count as usize).unwrap_or_default().to_vec();
-    let mut own = match side {
-        Side::Owner => all.get(..count as usize).unwrap_or_default().to_vec(),
-        Side::Partner => all.get(lone as usize..).unwrap_or_default().to_vec(),
+/// This side's ids in an order of its own, and those common to both, half of the fewer: three streams, of common and of lone ids.
+fn invented(side: Side, [owner, partner]: [u64; 2]) -> (Vec<[u8; 16]>, Vec<[u8; 16]>) {
+    let ids = |seed: &[u8; 16], count: u64| {
+        let mut ids = vec![[0u8; 16]; count as usize];
+        Prg::from_seed(&Seed::from_bytes(*seed)).fill(ids.as_flattened_mut());
+        ids
     };
+    let shared = owner.min(partner) / 2;
+    let common = ids(b"benchmark: both ", shared);
+    let mut own = match side {
+        Side::Owner => ids(b"benchmark: owner", owner - shared),
+        Side::Partner => ids(b"benchmark: peer ", partner - shared),
+    };
+    own.reserve_exact(common.len());
+    own.extend_from_slice(&common);
     let mut order = Prg::from_seed(&Seed::from_bytes([if side == Side::Owner { 1 } else { 2 }; 16]));
     order.shuffle(&mut own);
     (own, common)

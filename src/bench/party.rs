@@ -61,8 +61,8 @@ pub enum Work {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdSource {
-    /// So many made ones on each side, half of them common.
-    Made(u64),
+    /// So many made ones at the owner and at the partner, half of the smaller number common.
+    Made([u64; 2]),
     /// The column `id` of owner.csv and partner.csv in this folder.
     Files(PathBuf),
 }

@@ -63,9 +63,12 @@ pub struct TrainingFlags {
 /// Flags of `bench matching`.
 #[derive(Debug, Args)]
 pub struct MatchingFlags {
-    /// Ids of each side; half of them are common
+    /// Ids of each side, or of the owner; half of them, or of the fewer ones, are common
     #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
     pub ids: u64,
+    /// Ids of the partner where it brings another number
+    #[arg(long, value_name = "N", conflicts_with = "from", value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    pub peer_ids: Option<u64>,
     /// Match owner.csv and partner.csv of this folder by their column `id` instead: reading counts too
     #[arg(long, value_name = "DIR", conflicts_with = "ids")]
     pub from: Option<PathBuf>,

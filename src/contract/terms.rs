@@ -40,7 +40,7 @@ pub enum Matching {
     /// Oblivious pseudo-random function from VOLE, against a malicious peer.
     #[default]
     Vole,
-    /// The same without an assumption on codes: 2,048 bytes for each element of the store.
+    /// The same without an assumption on codes: 512 bytes for each element of the store.
     VoleConservative,
     /// The same as `Vole` against a semi-honest peer: fewer bytes.
     VoleSemiHonest,

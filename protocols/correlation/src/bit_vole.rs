@@ -3,25 +3,35 @@
 //! **Functionality** the sender holds Δ ∈ GF(2^128), the receiver puts in bits c_i; sender gets b_i, receiver a_i with
 //! **a = b + c·Δ**. [`pack_elements`] turns 128 rows into one row whose c is any field element.
 //!
-//! **Security** Semi-honest: IKNP with PRG-masked columns. Malicious: the receiver's columns must all hold the same c. The
-//! sender draws a universal hash of columns *after* they came (polynomials over GF(2^128) with random coefficients; 128 rows
-//! of fresh random bits mask it), the receiver answers with the hash of c and a digest of the 128 column hashes, the sender
-//! compares. A receiver that passes with wrong columns has guessed the bits of Δ that they touch: each guess is right with
-//! probability 1/2, a wrong one is a terminal abort. Base OT as in [`base_ot`]: the receiver may bias its own seeds only.
+//! **Security** Semi-honest: columns masked by PRGs, four bits of Δ to a tree (`small_trees`): u, and with it c + u, is pseudo-random
+//! to whoever lacks one leaf. Malicious: the sender draws a universal hash of columns *after* trees and columns came (polynomials over
+//! GF(2^128) with random coefficients; 128 rows of fresh random bits mask it), the receiver answers with the hash of c and a digest of
+//! the 128 column hashes, the sender compares. This checks the trees as well, without a check of their own. Trees and messages fix,
+//! for each tree j and each value δ of its four bits, the columns q_ji(δ) that the sender would hold. Let S_j be the values that
+//! pass with the receiver's answer. For δ, δ′ ∈ S_j: where bit i is the same, q_ji(δ) + q_ji(δ′) hashes to 0, so it is 0; where it
+//! differs, it hashes to the claimed hash of c. All these differences, over all trees, bits and pairs, have one hash, so they are
+//! one vector c, and q_ji(δ) = a_ji + δ_i·c on all of S_j: the receiver holds a true row. Wrong only if two of fewer than 2^16 fixed
+//! vectors collide: ≤ 2^32·2^-128. A receiver thus passes exactly when Δ lies in the product of the S_j that it chose, with
+//! probability Π |S_j|/16: it has guessed that much about Δ, and a wrong guess is a terminal abort. Seeds of base OT are pads of one
+//! block each; the receiver of OT may bias those it gets (as in [`base_ot`]), which changes only what it reads itself.
 //! Outputs hashed into pads go through the correlation-robust TMMO.
 //!
 //! **Cost** n rows in malicious form are n' = ⌈n/128⌉·128 + 128 rows, in semi-honest form without the 128. The receiver sends
-//! 16·n' bytes and, malicious, 48 more after a wait for 16. Base OT: 8,192 bytes from the sender, 32 from the receiver.
+//! 4·n' bytes and, malicious, 48 more after a wait for 16. Base OT: 8,192 bytes from the sender, 32 and 4,096 from the receiver.
 //!
-//! **Messages** base OT · receiver: columns T_j ⊕ PRG(k_j1) ⊕ c · malicious: sender: hash seed · receiver: hash of c, digest.
+//! **Messages** base OT · receiver: sums of the trees' levels · receiver: for each tree u ⊕ c · malicious: sender: hash seed · receiver:
+//! hash of c, digest.
 //!
-//! **Source** columns ALSZ, ePrint 2013/552; check of ePrint 2022/192 (SoftSpokenOT) Fig. 7 for k = 1, first in PSS (ASIACRYPT
-//! 2017). Deviation: the receiver sends a digest of its column hashes, not the hashes: the sender knows what they must be.
+//! **Source** small-field VOLE from trees and its check: ePrint 2022/192 (SoftSpokenOT), §3 and Fig. 7, with k = 4 bits to a tree; the
+//! check first in PSS (ASIACRYPT 2017). Deviations: the receiver sends a digest of its column hashes, not the hashes: the sender
+//! knows what they must be; trees have no check of their own, see above.
 //!
 //! **Example** see [`vole`](crate::vole), the user.
 
+mod small_trees;
+
 use crate::base_ot::{self, BaseReceiver, BaseSender};
-use crate::columns::{COLUMNS_A_TASK, correct, expand};
+use crate::columns::COLUMNS_A_TASK;
 use crate::{CorrelationError, Role, Security};
 use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::bits::transpose_columns;
@@ -29,33 +39,42 @@ use colift_primitives::gf128;
 use colift_primitives::hash::PartHash;
 use colift_primitives::rng::{Prg, Seed, os_bytes};
 use rayon::prelude::*;
+use small_trees::Leaves;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 const COLUMNS: Kind = Kind { code: 0x0330, name: "VOLE: columns" };
 const HASH_SEED: Kind = Kind { code: 0x0331, name: "VOLE: hash seed of the column check" };
 const CHECK: Kind = Kind { code: 0x0332, name: "VOLE: column check" };
+const SUMS: Kind = Kind { code: 0x0336, name: "VOLE: sums of the columns' trees" };
+
+/// Bits of Δ to a tree.
+const LEVELS: usize = 4;
+/// Leaves of a tree.
+const LEAVES: usize = 1 << LEVELS;
+/// Trees.
+const TREES: usize = base_ot::COUNT / LEVELS;
 
 /// Bytes of the receiver's answer to the check: the hash of c and a digest.
 const CHECK_BYTES: usize = 16 + 32;
 /// Rows are made in whole blocks.
 pub const BLOCK: usize = 128;
-/// Most rows of one call: 16 MiB of columns.
+/// Most rows of one call: 4 MiB of messages.
 pub const MOST_ROWS: usize = 1 << 20;
 
 /// The side that holds Δ. Wiped on drop.
 pub struct BitVoleSender {
     delta: Zeroizing<u128>,
-    columns: Vec<Prg>,
+    trees: Vec<Leaves>,
 }
 
 /// The side that holds the bits.
 pub struct BitVoleReceiver {
-    columns: Vec<[Prg; 2]>,
+    trees: Vec<Leaves>,
 }
 
 impl BitVoleSender {
-    /// Base OT with the bits of a fresh Δ as choices; `role` is this party's own.
+    /// Base OT with the bits of a fresh Δ as choices, then the trees; `role` is this party's own.
     ///
     /// # Errors
     /// Peer class: an invalid point. Config class: no randomness. The link's errors.
@@ -64,7 +83,10 @@ impl BitVoleSender {
         let base = BaseReceiver::start(role, *delta)?;
         channel.send(base_ot::POINTS, base.message())?;
         let key = channel.receive(base_ot::KEY, base_ot::KEY_BYTES)?;
-        Ok(Self { delta, columns: base.finish(&key)?.iter().map(Prg::from_seed).collect() })
+        let seeds = base.finish(&key)?;
+        let sums = channel.receive(SUMS, small_trees::BYTES)?;
+        let trees = small_trees::regrow(*delta, &seeds, &sums);
+        Ok(Self { delta, trees })
     }
 
     /// Δ.
@@ -85,10 +107,9 @@ impl BitVoleSender {
     ) -> Result<Zeroizing<Vec<u128>>, CorrelationError> {
         let rows = padded(n, security)?;
         // Step 1: columns; those where Δ has a 1 get the peer's correction.
-        let mut columns = channel.receive(COLUMNS, 16 * rows)?;
+        let message = channel.receive(COLUMNS, message_bytes(rows))?;
         let delta = *self.delta;
-        correct(&mut columns, rows, delta, &mut self.columns);
-        let mut columns = Zeroizing::new(columns);
+        let columns = small_trees::correct(&message, rows, delta, &mut self.trees);
         // Step 2: the check. Hash of column j must be the peer's plus Δ_j times the hash of c.
         if security == Security::Malicious {
             let seed = Seed::from_os()?;
@@ -103,14 +124,13 @@ impl BitVoleSender {
             }
         }
         let mut b = Zeroizing::new(transpose_columns(&columns, rows).unwrap_or_default());
-        columns.zeroize();
         b.truncate(n.next_multiple_of(BLOCK));
         Ok(b)
     }
 }
 
 impl BitVoleReceiver {
-    /// Base OT; `role` is this party's own.
+    /// Base OT and the trees; `role` is this party's own.
     ///
     /// # Errors
     /// Peer class: an invalid point. Config class: no randomness. The link's errors.
@@ -118,8 +138,9 @@ impl BitVoleReceiver {
         let base = BaseSender::start(role.peer())?;
         channel.send(base_ot::KEY, base.message())?;
         let points = channel.receive(base_ot::POINTS, base_ot::POINTS_BYTES)?;
-        let seeds = base.finish(&points)?;
-        Ok(Self { columns: seeds.iter().map(|[zero, one]| [Prg::from_seed(zero), Prg::from_seed(one)]).collect() })
+        let (sums, trees) = small_trees::grow(&base.finish(&points)?)?;
+        channel.send(SUMS, &sums)?;
+        Ok(Self { trees })
     }
 
     /// The a of the rows whose bits c are given, 128 to a block, bit i of block k being that of row 128·k + i.
@@ -139,7 +160,7 @@ impl BitVoleReceiver {
         }
         // Step 1: columns.
         let packed = Zeroizing::new(c.iter().flat_map(|block| block.to_le_bytes()).collect::<Vec<u8>>());
-        let (message, own) = expand(&packed, rows, &mut self.columns);
+        let (message, own) = small_trees::expand(&packed, rows, &mut self.trees);
         channel.send(COLUMNS, &message)?;
         // Step 2: the answer to the check.
         if security == Security::Malicious {
@@ -159,6 +180,11 @@ impl BitVoleReceiver {
 /// Rows that only mask the check.
 fn security_rows(security: Security) -> usize {
     if security == Security::Malicious { BLOCK } else { 0 }
+}
+
+/// Bytes of the receiver's message: one column in four.
+fn message_bytes(rows: usize) -> usize {
+    TREES * rows / 8
 }
 
 /// Rows on the wire for n wanted ones.
@@ -192,21 +218,23 @@ pub fn pack_elements(rows: &[u128]) -> Vec<u128> {
     rows.chunks_exact(BLOCK).map(|rows| rows.iter().rev().fold(0, |sum, row| gf128::double(sum) ^ row)).collect()
 }
 
-/// Notes the base OT as the sender sees it.
+/// Notes the base OT and the trees as the sender sees it.
 pub fn declare_setup_sender(meter: &mut Meter) {
     meter.sent(base_ot::POINTS_BYTES);
     meter.received(base_ot::KEY_BYTES);
+    meter.received(small_trees::BYTES);
 }
 
-/// Notes the base OT as the receiver sees it.
+/// Notes the base OT and the trees as the receiver sees it.
 pub fn declare_setup_receiver(meter: &mut Meter) {
     meter.sent(base_ot::KEY_BYTES);
     meter.received(base_ot::POINTS_BYTES);
+    meter.sent(small_trees::BYTES);
 }
 
 /// Notes the messages of n rows as the sender sees them.
 pub fn declare_sender(meter: &mut Meter, n: usize, security: Security) {
-    meter.received(16 * (n.next_multiple_of(BLOCK) + security_rows(security)));
+    meter.received(message_bytes(n.next_multiple_of(BLOCK) + security_rows(security)));
     if security == Security::Malicious {
         meter.sent(16);
         meter.received(CHECK_BYTES);
@@ -215,7 +243,7 @@ pub fn declare_sender(meter: &mut Meter, n: usize, security: Security) {
 
 /// Notes the messages of n rows as the receiver sees them.
 pub fn declare_receiver(meter: &mut Meter, n: usize, security: Security) {
-    meter.sent(16 * (n.next_multiple_of(BLOCK) + security_rows(security)));
+    meter.sent(message_bytes(n.next_multiple_of(BLOCK) + security_rows(security)));
     if security == Security::Malicious {
         meter.received(16);
         meter.sent(CHECK_BYTES);

@@ -1,4 +1,4 @@
-//! **Purpose** vector oblivious linear evaluation over GF(2^128), silent: millions of rows from half a megabyte of messages.
+//! **Purpose** vector oblivious linear evaluation over GF(2^128), silent: millions of rows from a fifth of a megabyte of messages.
 //!
 //! **Functionality** the sender gets a uniform Δ and b, the receiver a and c, c pseudo-random, with **a = b + c·Δ**, `length`
 //! rows. Nobody puts anything in.
@@ -8,11 +8,11 @@
 //! A sender that passes with false trees has guessed on which side of them noise positions lie (LPN with static leakage: on
 //! average one bit before it is caught); a receiver that passes has guessed bits of Δ. With
 //! [`Security::SemiHonest`] the checks are left out. Silent mode rests on dual LPN with regular noise over GF(2^128) for a
-//! block-accumulate code ([`Lpn`]); [`VoleMode::Conservative`] does without and pays 2,048 bytes a row. Tree nodes are hashed
+//! block-accumulate code ([`Lpn`]); [`VoleMode::Conservative`] does without and pays 512 bytes a row. Tree nodes are hashed
 //! with AES keyed by session, tree and level; whatever involves Δ goes through the correlation-robust TMMO.
 //!
-//! **Cost** silent, t trees of depth d, λ = 1 if malicious, else 0: base OT (8,192 + 32 bytes), ⌈(128(t + λ) + t·d)/128⌉ + λ blocks
-//! of 2,048 bytes from the receiver, t(32·d + 16) bytes from the sender, and 112 bytes of checks. t = 144, d = 15 at 2^20.
+//! **Cost** silent, t trees of depth d, λ = 1 if malicious, else 0: base OT (8,192 + 32 bytes) and its trees (4,096), ⌈(128(t + λ) + t·d)/128⌉ + λ
+//! blocks of 512 bytes from the receiver, t(32·d + 16) bytes from the sender, and 112 bytes of checks. t = 144, d = 15 at 2^20.
 //!
 //! **Messages** base OT and rows as in [`bit_vole`] · sender: tree corrections · malicious: receiver: point of the tree check
 //! · sender: digest of its evaluation.
@@ -58,7 +58,7 @@ const EVALUATION: Kind = Kind { code: 0x0335, name: "VOLE: evaluation of the tre
 
 /// Most rows.
 pub const MOST_LENGTH: usize = 1 << 28;
-/// Field elements of one frame in conservative mode: 4 MiB of columns.
+/// Field elements of one frame in conservative mode: 1 MiB of messages.
 const FRAME_ELEMENTS: usize = 1 << 11;
 /// Powers kept for the tree check.
 const POWERS: usize = 1 << 10;
@@ -66,7 +66,7 @@ const POWERS: usize = 1 << 10;
 /// Where the rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VoleMode {
-    /// Every row from OT extension: no assumption on codes, 2,048 bytes a row.
+    /// Every row from OT extension: no assumption on codes, 512 bytes a row.
     Conservative,
     /// Trees and dual LPN.
     Silent,

@@ -35,7 +35,7 @@ mod params;
 mod peel;
 mod rows;
 
-pub use params::OkvsParams;
+pub use params::{OkvsParams, bin_capacity};
 pub use rows::Rows;
 
 #[cfg(test)]

@@ -23,6 +23,12 @@ pub enum PsiError {
         /// The cap.
         max: u64,
     },
+    /// Config: the private file that holds buckets cannot be written or read.
+    #[error("the temporary file of the matching: {reason}")]
+    Spill {
+        /// What the system says.
+        reason: String,
+    },
     /// Config: the operating system gives no randomness.
     #[error(transparent)]
     Primitives(#[from] PrimitivesError),
@@ -63,6 +69,9 @@ pub enum PsiError {
         /// The number itself: to be shown only where it is a listed disclosure.
         overlap: u64,
     },
+    /// Abort: more ids fell into one bucket than it holds (probability below 2^-40 a run).
+    #[error("a bucket of ids overflowed; run again")]
+    BucketOverflow,
     /// Abort: the peer claims a match that it cannot prove.
     #[error("the peer's proof of its matches is wrong")]
     FalseMatches,
@@ -95,7 +104,7 @@ impl PsiError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::OwnDuplicates { .. } | Self::OwnTooMany { .. } => Class::Config,
+            Self::OwnDuplicates { .. } | Self::OwnTooMany { .. } | Self::Spill { .. } => Class::Config,
             Self::Primitives(error) => error.class(),
             Self::CountsDiffer
             | Self::InvalidMatches
@@ -105,7 +114,7 @@ impl PsiError {
             | Self::PeerTooMany { .. }
             | Self::RepeatedPoints
             | Self::UnsortedTags => Class::Peer,
-            Self::BelowMinimum { .. } | Self::FalseMatches | Self::ShiftOpening | Self::TagCollision => Class::Abort,
+            Self::BelowMinimum { .. } | Self::BucketOverflow | Self::FalseMatches | Self::ShiftOpening | Self::TagCollision => Class::Abort,
             Self::Correlation(error) => error.class(),
             Self::Channel(error) => error.class(),
         }

@@ -22,6 +22,9 @@
 //! shift · VOLE · receiver: seed of the store, its shift; masked store · sender: its shift; tags, ascending · receiver: how many
 //! matched; which, by rank, with a proof.
 //!
+//! Where the larger side claims more than 2^22 ids, all from the commitment on is done once for each bucket (`buckets`), and the exact
+//! number decides on `min_overlap` after the last one: then both know their matches.
+//!
 //! **Source** ePrint 2022/320 (RR22), Fig. 4 and 5; [`okvs`](colift_primitives::okvs), [`colift_correlation::vole`]. C = A'·Δ + B there is a = b +
 //! c·Δ here. Deviations: tags sorted and coded (`tags`); matches proved at once by a hash of the outputs' second halves.
 //!
@@ -38,6 +41,7 @@
 //! # Ok::<(), colift_psi::PsiError>(())
 //! ```
 
+mod buckets;
 mod estimate;
 mod names;
 mod oprf;
@@ -46,6 +50,7 @@ mod tags;
 
 use crate::ecdh::{self, Matched};
 use crate::{MatchParams, Progress, PsiError};
+use buckets::{Bucket, Limits, Plan, Spill};
 use colift_channel::{Channel, Kind, Meter};
 use colift_correlation::vole::{self, VoleMode, VoleParams, VoleReceived, VoleSent};
 use colift_correlation::{Role, Security};
@@ -105,23 +110,69 @@ pub fn match_ids<I: AsRef<[u8]> + Sync>(
     params: MatchParams,
     progress: Progress<'_>,
 ) -> Result<Matched, PsiError> {
+    match_within(channel, role, ids, form, params, Limits::STANDARD, progress)
+}
+
+/// As [`match_ids`], with the limits above which there are buckets.
+fn match_within<I: AsRef<[u8]> + Sync>(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    ids: &[I],
+    form: VoleForm,
+    params: MatchParams,
+    limits: Limits,
+    progress: Progress<'_>,
+) -> Result<Matched, PsiError> {
     params.check_own(ids.len())?;
     let _reuse = Reuse::begin();
-    // Step 1: names; parameters and sizes.
-    let names = names::of_ids(&params.session, ids);
-    names::check_distinct(&names)?;
+    // Step 1: names, kept where they are few; parameters and sizes.
+    let names = (ids.len() <= limits.at_once).then(|| names::of_ids(&params.session, ids));
+    match &names {
+        Some(names) => names::check_distinct(names)?,
+        None => names::check_distinct_ids(&params.session, ids)?,
+    }
     let peer = ecdh::exchange_sizes(channel, role, ids.len(), &params, digest(&params, role, form))?;
     // Step 2: the decision on a sample.
     let sample = Sample::new([ids.len(), peer], params.min_overlap);
     if sample.decides(params.min_overlap) {
-        estimate::decide(channel, role, ids, &names, &sample, &params, progress)?;
+        estimate::decide(channel, role, ids, &sample, &params, progress)?;
     }
-    let run = Run { role, form, params, own: ids.len(), peer };
-    let own_rows = match run.receives() {
-        true => run.receive(channel, names, progress)?,
-        false => run.send(channel, names, progress)?,
+    let own_rows = match (Plan::new(ids.len(), peer, limits), names) {
+        (None, Some(names)) => Run::whole(role, form, params, [ids.len(), peer]).run(channel, names, progress)?,
+        (None, None) => Run::whole(role, form, params, [ids.len(), peer]).run(channel, names::of_ids(&params.session, ids), progress)?,
+        (Some(plan), names) => {
+            drop(names);
+            let spill = Spill::fill(plan, &params.session, ids)?;
+            in_buckets(channel, &Run::whole(role, form, params, [ids.len(), peer]), plan, spill, progress)?
+        }
     };
     Ok(Matched { own_rows, peer_count: peer as u64 })
+}
+
+/// Matches bucket after bucket.
+fn in_buckets(
+    channel: &mut (impl Channel + ?Sized),
+    whole: &Run,
+    plan: Plan,
+    mut spill: Spill,
+    progress: Progress<'_>,
+) -> Result<Vec<u32>, PsiError> {
+    let total = (whole.own + whole.peer) as u64;
+    let mut own_rows = Vec::new();
+    for number in 0..plan.buckets {
+        let Bucket { names, rows } = spill.take(number)?;
+        let share = |done: u64, of: u64| {
+            progress((total as f64 * (number as f64 + done as f64 / of.max(1) as f64) / plan.buckets as f64) as u64, total)
+        };
+        let places = whole.bucket(plan, number).run(channel, names, &share)?;
+        for place in places {
+            // A random name that matched.
+            own_rows.push(*rows.get(place as usize).ok_or(PsiError::TagCollision)?);
+        }
+    }
+    progress(total, total);
+    whole.check_minimum(own_rows.len() as u64)?;
+    Ok(own_rows)
 }
 
 /// A digest of all that both sides must hold alike.
@@ -130,7 +181,7 @@ fn digest(params: &MatchParams, role: Role, form: VoleForm) -> [u8; 32] {
         VoleMode::Conservative => 1,
         VoleMode::Silent => 2,
     };
-    let hash = PartHash::new("colift matching parameters, VOLE v1").part(&params.digest(role));
+    let hash = PartHash::new("colift matching parameters, VOLE v2").part(&params.digest(role));
     hash.part(&[form.security.byte(), mode]).finish()
 }
 
@@ -141,9 +192,27 @@ struct Run {
     params: MatchParams,
     own: usize,
     peer: usize,
+    /// So many matchings of this size share one bound on false matches.
+    repeated: usize,
 }
 
 impl Run {
+    /// Of all ids at once.
+    fn whole(role: Role, form: VoleForm, params: MatchParams, [own, peer]: [usize; 2]) -> Self {
+        Self { role, form, params, own, peer, repeated: 1 }
+    }
+
+    /// Of one bucket: a session and sizes of its own, no minimum.
+    fn bucket(&self, plan: Plan, number: usize) -> Self {
+        let params = MatchParams { session: buckets::session(&self.params.session, number), min_overlap: 0, ..self.params };
+        Self { role: self.role, form: self.form, params, own: plan.own, peer: plan.peer, repeated: plan.buckets }
+    }
+
+    /// The positions of own names that are common.
+    fn run(&self, channel: &mut (impl Channel + ?Sized), names: Buffer<[u128; 2]>, progress: Progress<'_>) -> Result<Vec<u32>, PsiError> {
+        if self.receives() { self.receive(channel, names, progress) } else { self.send(channel, names, progress) }
+    }
+
     /// Whether this side receives the tags.
     fn receives(&self) -> bool {
         self.own < self.peer || (self.own == self.peer && self.role == Role::First)
@@ -158,7 +227,7 @@ impl Run {
     }
 
     fn output_hash(&self) -> OutputHash {
-        OutputHash::new(self.form.security, &self.params.session, [self.own, self.peer])
+        OutputHash::new(self.form.security, &self.params.session, [self.own.max(1).saturating_mul(self.repeated), self.peer])
     }
 
     fn report(&self, progress: Progress<'_>, share: f64) {
@@ -354,17 +423,31 @@ pub struct Sizes {
 }
 
 /// Notes the messages of a whole [`match_ids`] as `role` sees them.
+///
+/// # Errors
+/// Config class: more ids than a store takes.
 pub fn declare_match(meter: &mut Meter, role: Role, form: VoleForm, sizes: Sizes) -> Result<(), PsiError> {
+    declare_within(meter, role, form, sizes, Limits::STANDARD)
+}
+
+fn declare_within(meter: &mut Meter, role: Role, form: VoleForm, sizes: Sizes, limits: Limits) -> Result<(), PsiError> {
     let Sizes { own, peer, sampled } = sizes;
     let params = MatchParams { session: [0; 32], own_max: own as u64, peer_max: peer as u64, min_overlap: 0 };
-    let run = Run { role, form, params, own, peer };
-    let malicious = run.malicious();
     meter.sent(ecdh::OPENING_BYTES);
     meter.received(ecdh::OPENING_BYTES);
     if let Some([own, peer]) = sampled {
         ecdh::declare_count(meter, own, peer);
     }
-    let receives = run.receives();
+    let whole = Run::whole(role, form, params, [own, peer]);
+    match Plan::new(own, peer, limits) {
+        None => declare_run(meter, &whole),
+        Some(plan) => (0..plan.buckets).try_for_each(|number| declare_run(meter, &whole.bucket(plan, number))),
+    }
+}
+
+/// Notes the messages of one matching after its sizes are known.
+fn declare_run(meter: &mut Meter, run: &Run) -> Result<(), PsiError> {
+    let (own, peer, malicious, receives) = (run.own, run.peer, run.malicious(), run.receives());
     // What the sender sends is what the receiver receives.
     let from_sender = |meter: &mut Meter, length: usize| if receives { meter.received(length) } else { meter.sent(length) };
     let from_receiver = |meter: &mut Meter, length: usize| if receives { meter.sent(length) } else { meter.received(length) };

@@ -77,7 +77,7 @@ fn cheat(change: impl Fn(Kind, &mut Vec<u8>) + Send + Sync) -> Result<(), Correl
 fn unlike_columns_abort() {
     assert_eq!(cheat(|_, _| ()), Ok(()));
     let column = 3 * BLOCK / 8;
-    // Twenty columns with another bit: the receiver would have to guess twenty bits of Δ.
+    // Twenty trees whose message has another bit: the receiver would have to guess their eighty bits of Δ.
     let many = cheat(|kind, bytes| {
         if kind == COLUMNS {
             (0..20).for_each(|j| bytes[j * column] ^= 1);
@@ -92,8 +92,8 @@ fn unlike_columns_abort() {
         });
         assert_eq!(answer, Err(CorrelationError::ColumnCheck));
     }
-    // One column: passes exactly when Δ has a 0 there, so about half the time.
-    let passed = (0..40)
+    // One message: passes exactly when all four bits of Δ are 0 there, so one time in sixteen.
+    let passed = (0..160)
         .filter(|_| {
             cheat(|kind, bytes| {
                 if kind == COLUMNS {
@@ -103,7 +103,7 @@ fn unlike_columns_abort() {
             .is_ok()
         })
         .count();
-    assert!((5..=35).contains(&passed), "{passed} of 40");
+    assert!((1..=40).contains(&passed), "{passed} of 160");
 }
 
 #[test]
@@ -115,4 +115,55 @@ fn too_many_rows_are_refused() {
         let error = sender.rows(&mut a, MOST_ROWS + 1, Security::SemiHonest).err();
         assert_eq!(error, Some(CorrelationError::TooLong { length: MOST_ROWS + 1, most: MOST_ROWS }));
     });
+}
+
+/// Sums that do not fit together: the receiver passes where Δ turns away from them, and its rows are true then.
+#[test]
+fn false_trees_abort_or_were_guessed() {
+    let mut passed = 0;
+    for _ in 0..60 {
+        let c = random(2);
+        let (mut x, mut y) = pair();
+        let (outcome, a) = std::thread::scope(|scope| {
+            let receiving = scope.spawn(|| {
+                // The left sum of one tree's first level: read by those whose first bit is 1.
+                let mut channel = Tampering(&mut y);
+                let mut receiver = BitVoleReceiver::setup(&mut channel, Role::Second).unwrap();
+                receiver.rows(&mut channel, &c, Security::Malicious).map(|a| a.to_vec())
+            });
+            let mut sender = BitVoleSender::setup(&mut x, Role::First).unwrap();
+            let outcome = sender.rows(&mut x, 256, Security::Malicious).map(|b| (sender.delta(), b.to_vec()));
+            (outcome, receiving.join().unwrap().unwrap())
+        });
+        match outcome {
+            Ok((delta, b)) => {
+                passed += 1;
+                assert_eq!(delta >> 15 & 1, 0);
+                for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+                    assert_eq!(*a, b ^ delta & (c[i / 128] >> (i % 128) & 1).wrapping_neg());
+                }
+            }
+            Err(error) => assert_eq!(error, CorrelationError::ColumnCheck),
+        }
+    }
+    assert!((10..=50).contains(&passed), "{passed} of 60");
+}
+
+/// Changes the fourth tree's first left sum.
+struct Tampering<'a, C>(&'a mut C);
+
+impl<C: Channel> Channel for Tampering<'_, C> {
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), colift_channel::ChannelError> {
+        let mut payload = payload.to_vec();
+        if kind == SUMS {
+            payload[3 * 32 * LEVELS + 5] ^= 1;
+        }
+        self.0.send(kind, &payload)
+    }
+    fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, colift_channel::ChannelError> {
+        self.0.receive_at_most(kind, cap)
+    }
+    fn counters(&self) -> colift_channel::Counters {
+        self.0.counters()
+    }
 }

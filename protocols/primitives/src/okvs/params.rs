@@ -58,9 +58,10 @@ impl OkvsParams {
     }
 }
 
-/// The smallest capacity that `items` keys in `bins` bins exceed with probability at most 2^-lambda.
-fn bin_capacity(items: usize, bins: usize, lambda: f64) -> usize {
-    if bins == 1 {
+/// The smallest capacity that `items` keys in `bins` bins exceed anywhere with probability at most 2^-lambda: Chernoff's bound.
+#[must_use]
+pub fn bin_capacity(items: usize, bins: usize, lambda: f64) -> usize {
+    if bins <= 1 {
         return items;
     }
     let (n, p) = (items as f64, 1.0 / bins as f64);

@@ -3,6 +3,7 @@
 //! Ids whose session-keyed name falls below a public threshold are counted with [`count_common`]: nobody learns a row. The
 //! estimate is a disclosure to both sides. Small sets are counted whole, so there the decision is exact.
 
+use crate::vole::names;
 use crate::{Counted, MatchParams, Progress, PsiError, ecdh};
 use colift_channel::Channel;
 use colift_correlation::Role;
@@ -15,6 +16,9 @@ const EXPECTED: f64 = 256.0;
 
 /// Up to this size of the larger side all ids are counted: the decision is exact.
 const WHOLE: usize = 1 << 12;
+
+/// Names made at a time.
+const BATCH: usize = 1 << 16;
 
 /// A public sample.
 pub struct Sample {
@@ -59,12 +63,15 @@ pub fn decide<I: AsRef<[u8]> + Sync>(
     channel: &mut (impl Channel + ?Sized),
     role: Role,
     ids: &[I],
-    names: &[[u128; 2]],
     sample: &Sample,
     params: &MatchParams,
     progress: Progress<'_>,
 ) -> Result<(), PsiError> {
-    let picked: Vec<&[u8]> = ids.iter().zip(names).filter(|(_, [key, _])| sample.holds(*key)).map(|(id, _)| id.as_ref()).collect();
+    let mut picked: Vec<&[u8]> = Vec::new();
+    for batch in ids.chunks(BATCH) {
+        let names = names::of_ids(&params.session, batch);
+        picked.extend(batch.iter().zip(names.iter()).filter(|(_, [key, _])| sample.holds(*key)).map(|(id, _)| id.as_ref()));
+    }
     let session = PartHash::new("colift matching sample v1").part(&params.session).finish();
     let counting = MatchParams { session, min_overlap: 0, ..*params };
     let Counted { overlap, .. } = ecdh::count_common(channel, role, &picked, counting, progress)?;

@@ -118,6 +118,40 @@ fn a_thousand_random_runs_are_exact() {
     });
 }
 
+/// Bucket by bucket the same answer, both orders one, at the declared cost; the minimum is decided after the last bucket.
+#[test]
+fn buckets_equal_the_join_at_the_declared_cost() {
+    let limits = Limits { at_once: 800, bucket: 300 };
+    let run = |x: &[String], y: &[String], form, params| {
+        run_pair(
+            |channel| match_within(channel, Role::First, x, form, params, limits, QUIET),
+            |channel| match_within(channel, Role::Second, y, form, params, limits, QUIET),
+        )
+    };
+    let mut prg = Prg::from_os().unwrap();
+    for (n, m, common) in [(801, 801, 400), (2000, 1900, 1900), (0, 1000, 0), (1000, 1, 1), (5, 3000, 3), (3000, 70, 40), (1500, 1500, 0)] {
+        let (x, y) = sets(&mut prg, n, m, common);
+        for form in FORMS {
+            let (a, b, cost_a, cost_b) = run(&x, &y, form, params(1, 0));
+            assert_join(&x, &y, &a.unwrap(), &b.unwrap());
+            let declared = |role, sizes| {
+                let mut meter = Meter::default();
+                declare_within(&mut meter, role, form, sizes, limits).unwrap();
+                meter.counters()
+            };
+            assert_eq!(declared(Role::First, Sizes { own: n, peer: m, sampled: None }), cost_a, "{n} {m} {form:?}");
+            assert_eq!(declared(Role::Second, Sizes { own: m, peer: n, sampled: None }), cost_b, "{n} {m} {form:?}");
+        }
+    }
+    let (mut x, y) = sets(&mut prg, 1000, 900, 500);
+    let below = |outcome| assert_eq!(outcome, Err(PsiError::BelowMinimum { minimum: 501, overlap: 500 }));
+    let (a, b, ..) = run(&x, &y, SILENT, params(1, 501));
+    below(a);
+    below(b);
+    x[3] = x[8].clone();
+    assert_eq!(run(&x, &y, SILENT, params(1, 0)).0, Err(PsiError::OwnDuplicates { count: 1 }));
+}
+
 #[test]
 fn several_bins_and_frames() {
     let mut prg = Prg::from_os().unwrap();
@@ -347,7 +381,7 @@ fn a_deviating_receiver_is_refused() {
     let first = |code, change: fn(&mut Vec<u8>)| against(Role::First, edit(code, change));
     let run = |what, code, change: fn(&mut Vec<u8>), expected| refused(what, first(code, change), expected);
     let unlike = |p: &mut Vec<u8>| {
-        let column = p.len() / 128;
+        let column = p.len() / 32;
         p.iter_mut().skip(1).step_by(column).take(30).for_each(|byte| *byte ^= 1);
     };
     run("unlike columns", COLUMNS, unlike, Some(columns.clone().into()));
