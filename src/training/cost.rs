@@ -52,14 +52,14 @@ impl Ends {
     fn gradient(&mut self, rows: usize, gates: &[GatePlan], schedule: &Schedule) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
         self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
-        if !gates.is_empty() {
-            gate::declare(&mut self.owner, Role::First, gates)?;
-            gate::declare(&mut self.partner, Role::Second, gates)?;
-        } else {
+        if gates.is_empty() {
             if let Some(bits) = schedule.weigh_bits() {
                 self.each(|meter, role| weigh::declare(meter, role, bits, rows));
             }
             self.lift(rows);
+        } else {
+            gate::declare(&mut self.owner, Role::First, gates)?;
+            gate::declare(&mut self.partner, Role::Second, gates)?;
         }
         self.both_ways(&backward_plan(rows, owner)?, &backward_plan(rows, partner)?);
         let size = self.size();

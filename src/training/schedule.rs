@@ -256,7 +256,7 @@ impl Schedule {
             last: course.last,
             interval,
             harmonics: course.harmonics,
-            trigonometric_bits: if few || sizes.family != Family::Logistic { 13 } else { 10 },
+            trigonometric_bits: course.trigonometric_bits,
             frequency,
             solver: course.solver,
             fine_solver: course.fine_solver,

@@ -33,6 +33,14 @@ const HESSIAN_HARMONICS: f64 = 0.6;
 const NEAR_HARMONICS: f64 = 0.55;
 /// The same for residuals of the steps before.
 const FAR_HARMONICS: f64 = 0.45;
+/// Fraction bits of sines and cosines.
+const COARSE_BITS: u32 = 10;
+/// The same where 10 are too coarse.
+const FINE_BITS: u32 = 13;
+/// Below this variance all Hessians use all rows of so many: hardly any row tells anything.
+const VERY_RARE: f64 = 0.005;
+/// Rows up to which they do.
+const VERY_RARE_ROWS: usize = 1 << 17;
 /// Least slope of the start.
 const LEAST_START_SLOPE: f64 = 0.05;
 /// From this many rows on a step on all rows costs more than larger Hessians.
@@ -51,6 +59,7 @@ pub(super) struct Course {
     pub(super) steps: Vec<Step>,
     pub(super) last: Step,
     pub(super) harmonics: usize,
+    pub(super) trigonometric_bits: u32,
     pub(super) solver: SolverPlan,
     pub(super) fine_solver: SolverPlan,
     pub(super) usual_slope: f64,
@@ -99,7 +108,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let odds = ((sizes.rate.0 / (1.0 - sizes.rate.0)) * (sizes.rate.1 / (1.0 - sizes.rate.1))).sqrt();
     let rate = odds / (1.0 + odds);
     let variance = rate * (1.0 - rate);
-    let (rare, many) = (variance < RARE, rows > MANY_ROWS);
+    let (rare, very_rare, many) = (variance < RARE, variance < VERY_RARE, rows > MANY_ROWS);
     // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
     // full steps are more, ln 6 is enough; with many rows, where full steps are few and dear, it is ln 40.
     let accuracy = match (few, rare, many) {
@@ -111,7 +120,9 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // The last steps also reach what only the ridge holds, such as the difference of two columns that are copies of each other.
     let fine_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), accuracy);
     let solver = solver(0.75 * limit, mean * lower, accuracy);
-    let near = if few { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
+    // Residuals of very rare labels are small themselves: so must be their rounding.
+    let trigonometric_bits = if few || very_rare { FINE_BITS } else { COARSE_BITS };
+    let near = if few || very_rare { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
     let far = if few { for_hessian } else { harmonics(FAR_HARMONICS, width) };
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, far);
     // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
@@ -128,7 +139,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
         // Up to so many rows all Hessians use all of them: a subset that misses the few rows of a rare column leaves its weight
         // and its curvature far off.
-        let small = rows <= THIRD_ROWS;
+        let small = rows <= THIRD_ROWS || very_rare && rows <= VERY_RARE_ROWS;
         let mut steps = if small {
             vec![step(rows, rows, 0.8), step(rows, rows, 1.0)]
         } else {
@@ -159,7 +170,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
     // ill-determined directions alone reaches half a unit.
     let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
-    Course { start, steps, last, harmonics: for_hessian, solver, fine_solver, usual_slope, tolerance }
+    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solver, fine_solver, usual_slope, tolerance }
 }
 
 /// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
@@ -176,7 +187,7 @@ fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
     // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
     let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
-    Course { start: Some(start), steps, last, harmonics, solver, fine_solver, usual_slope: mean, tolerance }
+    Course { start: Some(start), steps, last, harmonics, trigonometric_bits: FINE_BITS, solver, fine_solver, usual_slope: mean, tolerance }
 }
 
 /// Poisson models: Newton steps as of a logistic model whose labels are not rare.
@@ -205,7 +216,17 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
     let fine_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
     let solver = solver(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
-    Course { start, steps, last, harmonics, solver, fine_solver, usual_slope: mean, tolerance: 0.4 / (rows as f64 * mean).sqrt() }
+    Course {
+        start,
+        steps,
+        last,
+        harmonics,
+        trigonometric_bits: FINE_BITS,
+        solver,
+        fine_solver,
+        usual_slope: mean,
+        tolerance: 0.4 / (rows as f64 * mean).sqrt(),
+    }
 }
 
 /// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
