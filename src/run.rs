@@ -240,6 +240,7 @@ fn train_jointly(
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
         ..PublicSizes::logistic(rows.len(), owner_columns, partner_columns, terms.expected_rate.ends())
     })?;
+    let schedule = schedule.with_standard_errors(prepared.job.shared().reveals(Disclosure::OwnStandardErrors));
     let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
     if let Some(labels) = &labels {
         owner::check_labels(labels, terms, &mut notes)?;
@@ -278,6 +279,9 @@ pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
                 Disclosure::OverlapToBoth => ("both", format!("{count} common users, and which own rows they are")),
                 Disclosure::SplitToPartner => ("partner", format!("train or test of each of {count} matched users")),
                 Disclosure::OwnWeights => ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told)),
+                Disclosure::OwnStandardErrors => {
+                    ("both", format!("standard errors of own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told))
+                }
                 Disclosure::ScoresToOwner => ("owner", format!("joint scores of {count} {scored}")),
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
                 Disclosure::ConvergedAndInRange => ("both", "one bit: the training converged and stayed in range".to_owned()),

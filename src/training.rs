@@ -7,6 +7,7 @@ pub mod cost;
 pub mod family;
 pub mod features;
 mod hessian;
+pub mod inference;
 pub mod linear;
 pub mod opening;
 pub mod response;

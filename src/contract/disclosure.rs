@@ -11,6 +11,8 @@ pub enum Disclosure {
     MetricsToOwner,
     /// The number of common users, and which own rows they are, to both.
     OverlapToBoth,
+    /// Standard errors of each side's weights to that side.
+    OwnStandardErrors,
     /// Each side's weights to that side.
     OwnWeights,
     /// Scores to the owner: of the test users in a training, of all common users in a scoring.
@@ -21,8 +23,15 @@ pub enum Disclosure {
 
 impl Disclosure {
     /// Every item, by name.
-    pub const ALL: [Self; 6] =
-        [Self::ConvergedAndInRange, Self::MetricsToOwner, Self::OverlapToBoth, Self::OwnWeights, Self::ScoresToOwner, Self::SplitToPartner];
+    pub const ALL: [Self; 7] = [
+        Self::ConvergedAndInRange,
+        Self::MetricsToOwner,
+        Self::OverlapToBoth,
+        Self::OwnStandardErrors,
+        Self::OwnWeights,
+        Self::ScoresToOwner,
+        Self::SplitToPartner,
+    ];
 
     /// What every training opens; the default of `reveal` for `task = "logistic"`.
     pub const TRAINING: [Self; 4] = [Self::ConvergedAndInRange, Self::OverlapToBoth, Self::OwnWeights, Self::SplitToPartner];
@@ -37,6 +46,7 @@ impl Disclosure {
             Self::ConvergedAndInRange => "converged_and_in_range",
             Self::MetricsToOwner => "metrics_to_owner",
             Self::OverlapToBoth => "overlap_to_both",
+            Self::OwnStandardErrors => "own_standard_errors",
             Self::OwnWeights => "own_weights",
             Self::ScoresToOwner => "scores_to_owner",
             Self::SplitToPartner => "split_to_partner",
@@ -58,6 +68,9 @@ impl Disclosure {
                 "the owner learns the joint model's figures on the test rows (AUC, KS, recall, lift, calibration), from its labels and the test scores"
             }
             Self::OverlapToBoth => "both sides learn how many users they share and which of their own users these are",
+            Self::OwnStandardErrors => {
+                "each side learns how certain the model's weights on its own columns are: one number a weight, which also depends on how its columns correlate with the other side's"
+            }
             Self::OwnWeights => {
                 "each side learns the model's weights on its own columns, the owner also the intercept; the partner can rank its matched users by how likely the label is"
             }

@@ -4,7 +4,9 @@
 //! this and a measured run is a bug in one of them. The same steps as [`crate::training::secure`], without the data.
 
 use crate::error::Failure;
+use crate::training::family::Family;
 use crate::training::hessian::{cross_plan, own_plan};
+use crate::training::inference::forms_plan;
 use crate::training::opening;
 use crate::training::schedule::{HessianPrecision, Schedule, Step};
 use crate::training::secure::{backward_plan, forward_plan};
@@ -73,13 +75,13 @@ impl Ends {
         self.both_ways(&cross_plan(rows, owner, partner, precision)?, &cross_plan(rows, partner, owner, precision)?);
         let pairs = |width: usize| width * (width + 1) / 2;
         self.lift(pairs(owner) + pairs(partner) + owner * partner);
-        self.exchange()
+        Ok(())
     }
 
     fn exchange(&mut self) -> Result<(), AlgebraError> {
         let size = self.size();
-        SharedMatrix::declare_exchange(&mut self.owner, size)?;
-        SharedMatrix::declare_exchange(&mut self.partner, size)
+        SharedMatrix::declare_exchange(&mut self.owner, size, 1)?;
+        SharedMatrix::declare_exchange(&mut self.partner, size, 1)
     }
 
     /// One product that the partner holds.
@@ -94,13 +96,49 @@ impl Ends {
     }
 
     fn solve(&mut self, iterations: usize) -> Result<(), AlgebraError> {
+        self.solve_many(iterations, 1)
+    }
+
+    fn solve_many(&mut self, iterations: usize, vectors: usize) -> Result<(), AlgebraError> {
         let size = self.size();
-        self.lift(size);
+        self.lift(size * vectors);
         for _ in 1..iterations {
-            SharedMatrix::declare_times(&mut self.owner, size)?;
-            SharedMatrix::declare_times(&mut self.partner, size)?;
-            self.lift(2 * size);
+            SharedMatrix::declare_times(&mut self.owner, size, vectors)?;
+            SharedMatrix::declare_times(&mut self.partner, size, vectors)?;
+            self.lift(2 * size * vectors);
         }
+        Ok(())
+    }
+
+    /// [`crate::training::inference`].
+    fn standard_errors(&mut self, schedule: &Schedule) -> Result<(), AlgebraError> {
+        let ((owner, partner), rows, size) = (self.widths, schedule.sizes.rows, self.size());
+        let precision = schedule.precision(rows);
+        let gates = schedule.slope_gates();
+        if !gates.is_empty() && schedule.sizes.family != Family::Gamma {
+            self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
+            gate::declare(&mut self.owner, Role::First, &gates)?;
+            gate::declare(&mut self.partner, Role::Second, &gates)?;
+            self.hessian(rows, &precision)?;
+        } else if schedule.sizes.weights.is_some() {
+            self.hessian(rows, &precision)?;
+        } else {
+            self.constant_hessian(rows, &precision)?;
+        }
+        SharedMatrix::declare_exchange(&mut self.owner, size, size)?;
+        SharedMatrix::declare_exchange(&mut self.partner, size, size)?;
+        self.solve_many(schedule.inverse_solver.iterations, size)?;
+        self.both_ways(&forms_plan(owner)?, &forms_plan(partner)?);
+        opening::declare_own_weights(&mut self.owner, owner, partner);
+        opening::declare_own_weights(&mut self.partner, partner, owner);
+        Ok(())
+    }
+
+    /// The cross block of a Hessian with public slopes.
+    fn constant_hessian(&mut self, rows: usize, precision: &HessianPrecision) -> Result<(), AlgebraError> {
+        let (owner, partner) = self.widths;
+        self.owner_asks(&cross_plan(rows, partner, owner, precision)?);
+        self.lift(owner * partner);
         Ok(())
     }
 }
@@ -122,10 +160,9 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         if schedule.secret_start() {
             ends.hessian(start.hessian_rows, &precision)?;
         } else {
-            ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0, &precision)?);
-            ends.lift(widths.0 * widths.1);
-            ends.exchange()?;
+            ends.constant_hessian(start.hessian_rows, &precision)?;
         }
+        ends.exchange()?;
         ends.solve(schedule.solver.iterations)?;
         ends.lift(size);
     }
@@ -133,6 +170,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         ends.gradient(step.rows, &schedule.gates(step), schedule)?;
         if step.hessian_rows > 0 {
             ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
+            ends.exchange()?;
         }
         ends.solve(schedule.solver(step).iterations)?;
         ends.applied(step);
@@ -149,5 +187,8 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
     ends.applied(&schedule.last);
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
+    if schedule.standard_errors {
+        ends.standard_errors(schedule)?;
+    }
     Ok((ends.owner, ends.partner))
 }

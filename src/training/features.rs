@@ -145,6 +145,24 @@ impl Features {
         (self.ridge[[i, j]] * f64::from(HESSIAN_BITS).exp2()).round() as i64
     }
 
+    /// For each weight on a standardised column, the intercept first, its direction in whitened coordinates.
+    #[must_use]
+    pub fn directions(&self) -> Vec<Direction> {
+        let shift = usize::from(self.intercept);
+        let direction = |j: usize| {
+            let mut unit = vec![0.0; self.width];
+            if j < shift {
+                unit[j] = 1.0;
+            } else {
+                unit[shift..].iter_mut().zip(self.back.row(j - shift)).for_each(|(slot, r)| *slot = *r);
+            }
+            let norm = unit.iter().map(|v| v * v).sum::<f64>().sqrt();
+            unit.iter_mut().for_each(|v| *v /= norm);
+            Direction { norm, unit }
+        };
+        (0..self.width).map(direction).collect()
+    }
+
     /// Weights on the standardised columns from weights on the whitened ones; the intercept stays first.
     #[must_use]
     pub fn unwhiten(&self, weights: &[f64]) -> Vec<f64> {
@@ -152,6 +170,15 @@ impl Features {
         let tail = self.back.rows().into_iter().map(|row| row.iter().zip(&weights[shift..]).map(|(r, w)| r * w).sum());
         weights[..shift].iter().copied().chain(tail).collect()
     }
+}
+
+/// A weight on a standardised column is `norm` times the inner product of `unit` with the whitened weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Direction {
+    /// The row's norm.
+    pub norm: f64,
+    /// The row over its norm.
+    pub unit: Vec<f64>,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use colift_primitives::bits::{pack, unpack};
 pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
 
 const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
+const VARIANCES: Kind = Kind { code: 0x0584, name: "shares of own variances" };
 const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
 
 /// One opening.
@@ -65,8 +66,22 @@ impl Ledger {
 /// Exit 18 where the job does not list it; link failures.
 pub fn own_weights(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
     ledger.note(Disclosure::OwnWeights, own.len(), peers.len())?;
-    channel.send(WEIGHTS, &pack(peers, ring50::BITS))?;
-    let message = channel.receive(WEIGHTS, ring50::packed_bytes(own.len()))?;
+    exchange(channel, WEIGHTS, own, peers)
+}
+
+/// Opens to each party the variances of its own weights, over their scale; as [`own_weights`].
+///
+/// # Errors
+/// As [`own_weights`].
+pub fn own_standard_errors(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
+    ledger.note(Disclosure::OwnStandardErrors, own.len(), peers.len())?;
+    exchange(channel, VARIANCES, own, peers)
+}
+
+/// Sends the shares of what the peer learns and adds the received ones to `own`.
+fn exchange(channel: &mut dyn Channel, kind: Kind, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
+    channel.send(kind, &pack(peers, ring50::BITS))?;
+    let message = channel.receive(kind, ring50::packed_bytes(own.len()))?;
     let shares = unpack(&message, own.len(), ring50::BITS).ok_or_else(malformed)?;
     Ok(own.iter().zip(shares).map(|(a, b)| ring50::add(*a, b)).collect())
 }
@@ -84,7 +99,7 @@ pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) ->
     }
 }
 
-/// Notes the messages of [`own_weights`] for a side with so many own weights.
+/// Notes the messages of [`own_weights`] or [`own_standard_errors`] for a side with so many own weights.
 pub(crate) fn declare_own_weights(meter: &mut Meter, own: usize, peers: usize) {
     meter.sent(ring50::packed_bytes(peers));
     meter.received(ring50::packed_bytes(own));

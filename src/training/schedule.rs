@@ -172,6 +172,10 @@ pub struct Schedule {
     pub trigonometric_bits: u32,
     /// The gate's frequency c, even; the end check halves it.
     pub frequency: u64,
+    /// Whether standard errors of own weights are opened at the end.
+    pub standard_errors: bool,
+    /// The linear solver of those.
+    pub inverse_solver: SolverPlan,
     /// The linear solver of the steps that have a new Hessian.
     pub solver: SolverPlan,
     /// The same of the steps that keep the one before, with smaller eigenvalues within its bounds.
@@ -258,6 +262,8 @@ impl Schedule {
             harmonics: course.harmonics,
             trigonometric_bits: course.trigonometric_bits,
             frequency,
+            standard_errors: false,
+            inverse_solver: course.inverse_solver,
             solver: course.solver,
             fine_solver: course.fine_solver,
             usual_slope: course.usual_slope,
@@ -285,6 +291,18 @@ impl Schedule {
     #[must_use]
     pub fn solver(&self, step: &Step) -> &SolverPlan {
         if step.hessian_rows > 0 { &self.solver } else { &self.fine_solver }
+    }
+
+    /// The same schedule, with standard errors at the end or without.
+    #[must_use]
+    pub fn with_standard_errors(self, standard_errors: bool) -> Self {
+        Self { standard_errors, ..self }
+    }
+
+    /// The gates of the slopes of all rows.
+    #[must_use]
+    pub fn slope_gates(&self) -> Vec<GatePlan> {
+        self.gates(&Step { hessian_rows: self.sizes.rows, ..self.last })
     }
 
     /// Whether the start's slopes are the owner's secret.

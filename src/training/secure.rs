@@ -21,6 +21,7 @@ use crate::error::{Exit, Failure};
 use crate::training::family::Family;
 use crate::training::features::Features;
 use crate::training::hessian::{constant_hessian, hessian};
+use crate::training::inference::standard_errors;
 use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
 use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
@@ -219,6 +220,15 @@ impl Party<'_> {
         Ok((values, slopes))
     }
 
+    /// Shares of the slopes on the rows of the gates.
+    pub(crate) fn slopes(&mut self, w: &[u64], gates: &[GatePlan], response: Option<&Response<'_>>) -> Result<Vec<u64>, AlgebraError> {
+        let (mut z, _) = self.forward(w, gates.iter().map(|gate| gate.rows).sum())?;
+        if let Some(response) = response {
+            response.shift(&mut z);
+        }
+        Ok(self.gated(&z, gates, response)?.1)
+    }
+
     /// Shares of u·v for v = z − y, with the schedule's fraction bits.
     fn linear_residuals(&mut self, v: &[u64], schedule: &Schedule, response: Option<&Response<'_>>) -> Result<Vec<u64>, AlgebraError> {
         let shrink = f64::from(schedule.result_bits as i32 - (COLUMN_BITS + WEIGHT_BITS) as i32).exp2();
@@ -244,6 +254,17 @@ pub struct Trained {
     /// The owner's intercept.
     pub intercept: Option<f64>,
     /// Weights on the party's own standardised columns.
+    pub coefficients: Vec<f64>,
+    /// Their standard errors, where the job lists them.
+    pub standard_errors: Option<StandardErrors>,
+}
+
+/// √diag(H⁻¹/n) of the own weights, to be multiplied by the root of the dispersion where that is not 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandardErrors {
+    /// The owner's intercept's.
+    pub intercept: Option<f64>,
+    /// Those of the weights on the party's own standardised columns.
     pub coefficients: Vec<f64>,
 }
 
@@ -289,7 +310,7 @@ pub fn train(
         } else {
             constant_hessian(&mut party, start, &precision)?
         };
-        let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size)?;
+        let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size, 1)?;
         let step = solve(&mut party, &exchanged, &g, &schedule.solver)?;
         apply(&mut party, &mut w, &mut before, &step, start.damping, 0.0)?;
         matrix = Some(exchanged);
@@ -299,7 +320,7 @@ pub fn train(
         let (g, slopes) = party.gradient(&w, step.rows, &schedule.gates(step), schedule, response)?;
         if !slopes.is_empty() {
             let shares = hessian(&mut party, &slopes, &schedule.precision(step.hessian_rows))?;
-            matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
+            matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size, 1)?);
         }
         let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
         last = solve(&mut party, matrix, &g, schedule.solver(step))?;
@@ -322,11 +343,22 @@ pub fn train(
     let (own, peers) = (own.to_vec(), peers.to_vec());
     let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
     let weights = features.unwhiten(&opened.iter().map(|x| ring50::to_real(*x, WEIGHT_BITS)).collect::<Vec<_>>());
+    let errors = match schedule.standard_errors {
+        true => Some(standard_errors(&mut party, schedule, &w, response, ledger)?),
+        false => None,
+    };
     progress(total, total);
-    Ok(match owner {
-        Some(_) => Trained { intercept: weights.first().copied(), coefficients: weights[1..].to_vec() },
-        None => Trained { intercept: None, coefficients: weights },
-    })
+    // The owner's first number is the intercept's.
+    let split = |numbers: Vec<f64>| match owner {
+        Some(_) => (numbers.first().copied(), numbers[1..].to_vec()),
+        None => (None, numbers),
+    };
+    let (intercept, coefficients) = split(weights);
+    let standard_errors = errors.map(|errors| {
+        let (intercept, coefficients) = split(errors);
+        StandardErrors { intercept, coefficients }
+    });
+    Ok(Trained { intercept, coefficients, standard_errors })
 }
 
 /// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.

@@ -24,20 +24,27 @@ pub struct SharedMatrix {
 }
 
 impl SharedMatrix {
-    /// The public plan of products with a matrix of this size.
+    /// The public plan of products of a matrix of this size with so many vectors at a time.
     ///
     /// # Errors
     /// Config class.
-    pub fn plan(size: usize) -> Result<Plan, AlgebraError> {
-        Plan::new(Shape::new(1, size, size, ring50::BITS - 1), true)
+    pub fn plan(size: usize, vectors: usize) -> Result<Plan, AlgebraError> {
+        Plan::new(Shape::new(vectors, size, size, ring50::BITS - 1), true)
     }
 
-    /// Exchanges encryptions of both shares (`own` is row-major, size × size).
+    /// Exchanges encryptions of both shares (`own` is row-major, size × size), for products with so many
+    /// vectors at a time.
     ///
     /// # Errors
     /// Channel and Peer classes.
-    pub fn exchange(engine: &mut Engine, channel: &mut dyn Channel, own: Vec<u64>, size: usize) -> Result<Self, AlgebraError> {
-        let plan = Self::plan(size)?;
+    pub fn exchange(
+        engine: &mut Engine,
+        channel: &mut dyn Channel,
+        own: Vec<u64>,
+        size: usize,
+        vectors: usize,
+    ) -> Result<Self, AlgebraError> {
+        let plan = Self::plan(size, vectors)?;
         upload(engine, channel, &plan, &|j, k| own[j * size + k])?;
         let peer = receive_upload(engine, channel, &plan)?;
         Ok(Self { size, own, peer, plan })
@@ -47,8 +54,8 @@ impl SharedMatrix {
     ///
     /// # Errors
     /// As [`SharedMatrix::plan`].
-    pub fn declare_exchange(meter: &mut Meter, size: usize) -> Result<(), AlgebraError> {
-        let plan = Self::plan(size)?;
+    pub fn declare_exchange(meter: &mut Meter, size: usize, vectors: usize) -> Result<(), AlgebraError> {
+        let plan = Self::plan(size, vectors)?;
         plan.declare_uploads(|length| meter.sent(length));
         plan.declare_uploads(|length| meter.received(length));
         Ok(())
@@ -58,24 +65,22 @@ impl SharedMatrix {
     ///
     /// # Errors
     /// As [`SharedMatrix::plan`].
-    pub fn declare_times(meter: &mut Meter, size: usize) -> Result<(), AlgebraError> {
-        let plan = Self::plan(size)?;
+    pub fn declare_times(meter: &mut Meter, size: usize, vectors: usize) -> Result<(), AlgebraError> {
+        let plan = Self::plan(size, vectors)?;
         plan.declare_replies(|length| meter.sent(length));
         plan.declare_replies(|length| meter.received(length));
         Ok(())
     }
 
-    /// This party's share of H·v, given its share of v.
+    /// This party's shares of H·v, given its shares of the vectors v, one after the other.
     ///
     /// # Errors
     /// Channel and Peer classes.
     pub fn times(&self, engine: &mut Engine, channel: &mut dyn Channel, v: &[u64]) -> Result<Vec<u64>, AlgebraError> {
-        let held = multiply(engine, channel, &self.plan, &self.peer, Entries::Wide(&|_, j| ring50::to_signed(v[j])))?;
+        let held = multiply(engine, channel, &self.plan, &self.peer, Entries::Wide(&|i, j| ring50::to_signed(v[i * self.size + j])))?;
         let received = receive_product(engine, channel, &self.plan)?;
-        let local = (0..self.size).map(|i| {
-            let row = &self.own[i * self.size..(i + 1) * self.size];
-            row.iter().zip(v).fold(0u64, |sum, (h, x)| sum.wrapping_add(h.wrapping_mul(*x)))
-        });
+        let entries = v.chunks(self.size).flat_map(|v| self.own.chunks(self.size).map(move |row| (row, v)));
+        let local = entries.map(|(row, v)| row.iter().zip(v).fold(0u64, |sum, (h, x)| sum.wrapping_add(h.wrapping_mul(*x))));
         Ok(local.zip(held).zip(received).map(|((a, b), c)| a.wrapping_add(b).wrapping_add(c) & ring50::MASK).collect())
     }
 }

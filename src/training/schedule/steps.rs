@@ -49,6 +49,8 @@ const MANY_ROWS: usize = 1 << 18;
 const RARE: f64 = 0.05;
 /// ln 6, ln 20 and ln 40: how far the solver shrinks the slowest eigenvector within its bounds.
 const ACCURACY: [f64; 3] = [1.791_759_469_228_055, 2.995_732_273_553_991, 3.688_879_454_113_936];
+/// ln 400: what the slowest direction within the bounds lacks in an inverse is one part in two hundred.
+const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
@@ -62,6 +64,7 @@ pub(super) struct Course {
     pub(super) trigonometric_bits: u32,
     pub(super) solver: SolverPlan,
     pub(super) fine_solver: SolverPlan,
+    pub(super) inverse_solver: SolverPlan,
     pub(super) usual_slope: f64,
     pub(super) tolerance: f64,
 }
@@ -119,6 +122,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let lower = if few { 0.0005 } else { variance / 30.0 };
     // The last steps also reach what only the ridge holds, such as the difference of two columns that are copies of each other.
     let fine_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), accuracy);
+    let inverse_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), INVERSE_ACCURACY);
     let solver = solver(0.75 * limit, mean * lower, accuracy);
     // Residuals of very rare labels are small themselves: so must be their rounding.
     let trigonometric_bits = if few || very_rare { FINE_BITS } else { COARSE_BITS };
@@ -170,7 +174,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
     // ill-determined directions alone reaches half a unit.
     let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
-    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solver, fine_solver, usual_slope, tolerance }
+    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solver, fine_solver, inverse_solver, usual_slope, tolerance }
 }
 
 /// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
@@ -183,11 +187,23 @@ fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let start = Start { hessian_rows: THIRD_ROWS.min(rows), damping: 1.0, slope: 1.0 };
     // Own blocks are whitened: two of them have eigenvalues of at most 2, the ridge at most 1/4.
     let fine_solver = solver(2.3 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
+    let inverse_solver = solver(2.3 * limit, mean * RIDGE_FLOOR, INVERSE_ACCURACY);
     let solver = solver(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
     let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
     // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
     let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
-    Course { start: Some(start), steps, last, harmonics, trigonometric_bits: FINE_BITS, solver, fine_solver, usual_slope: mean, tolerance }
+    Course {
+        start: Some(start),
+        steps,
+        last,
+        harmonics,
+        trigonometric_bits: FINE_BITS,
+        solver,
+        fine_solver,
+        inverse_solver,
+        usual_slope: mean,
+        tolerance,
+    }
 }
 
 /// Poisson models: Newton steps as of a logistic model whose labels are not rare.
@@ -215,6 +231,7 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     steps.extend(full);
     // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
     let fine_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
+    let inverse_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, INVERSE_ACCURACY);
     let solver = solver(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
     Course {
         start,
@@ -224,6 +241,7 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         trigonometric_bits: FINE_BITS,
         solver,
         fine_solver,
+        inverse_solver,
         usual_slope: mean,
         tolerance: 0.4 / (rows as f64 * mean).sqrt(),
     }

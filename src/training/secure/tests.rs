@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::evaluation::random::normals;
+use crate::training::family::Family;
 use crate::training::schedule::PublicSizes;
 use crate::training::twin::{self, fit_logistic};
 use colift_testkit::run_pair;
@@ -58,7 +59,8 @@ fn secure(case: &Case, sizes: PublicSizes, base_logit: f64) -> (Outcome, Outcome
             let schedule = Schedule::new(sizes).unwrap();
             let mut engine = Engine::setup(channel, role).unwrap();
             let mut ledger = Ledger::new(&REVEAL);
-            let owner = labels.as_deref().map(|labels| OwnerInput { labels, base_logit });
+            let labels = labels.as_deref().map(twin::numbers);
+            let owner = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit });
             let trained = train(&mut engine, channel, &features, owner, &schedule, &mut ledger, &|_, _| ());
             (trained, ledger.opened().to_vec())
         }
@@ -101,4 +103,49 @@ fn logits_out_of_range_end_with_exit_15_and_no_weights() {
         assert_eq!(failure.exit, Exit::NotConverged);
     }
     assert_eq!(opened.len(), 1);
+}
+
+#[test]
+fn standard_errors_are_the_twins_and_cost_what_is_declared() {
+    for (rows, owner, partner, family) in [(700, 3, 4, Family::Logistic), (6_000, 5, 6, Family::Logistic), (900, 3, 2, Family::Linear)] {
+        let mut case = case(rows, owner, partner, -1.0, 21);
+        let schedule = PublicSizes { family, ..sizes(&case, (0.2, 0.5), None) };
+        let schedule = Schedule::new(schedule).unwrap().with_standard_errors(true);
+        if family == Family::Linear {
+            case.labels[0] = true;
+        }
+        let labels = twin::numbers(&case.labels);
+        let run = |role: Role, x: &Array2<f64>| {
+            let (x, schedule, labels) = (x.clone(), schedule.clone(), labels.clone());
+            move |channel: &mut colift_channel::memory::MemoryChannel| {
+                let features = Features::new(&x, 1e-3, role == Role::First).unwrap();
+                let mut engine = Engine::setup(channel, role).unwrap();
+                let listed = [REVEAL[0], REVEAL[1], Disclosure::OwnStandardErrors];
+                let input = (role == Role::First).then_some(OwnerInput { labels: &labels, weights: None, base_logit: -0.7 });
+                let trained = train(&mut engine, channel, &features, input, &schedule, &mut Ledger::new(&listed), &|_, _| ()).unwrap();
+                (trained, channel.counters())
+            }
+        };
+        let (a, b, ..) = run_pair(run(Role::First, &case.owner), run(Role::Second, &case.partner));
+        let declared = crate::training::cost::declare_training(&schedule).unwrap();
+        assert_eq!((a.1, b.1), (declared.0.counters(), declared.1.counters()));
+        let x = concatenate(Axis(1), &[case.owner.view(), case.partner.view()]).unwrap();
+        let target = twin::Target { family, labels: &labels, weights: None };
+        let fit = twin::fit(&x, &target, 1e-3).unwrap();
+        // The twin's have the dispersion in them.
+        let dispersion = if family == Family::Linear {
+            let z = twin::logits(x.view(), &fit.coefficients, fit.intercept);
+            (z.iter().zip(&labels).map(|(z, y)| (z - y).powi(2)).sum::<f64>() / rows as f64).sqrt()
+        } else {
+            1.0
+        };
+        let (own, peers) = (a.0.standard_errors.unwrap(), b.0.standard_errors.unwrap());
+        assert!(peers.intercept.is_none());
+        let all = own.intercept.into_iter().chain(own.coefficients).chain(peers.coefficients);
+        let exact = std::iter::once(fit.intercept_standard_error).chain(fit.standard_errors);
+        for (got, exact) in all.zip(exact) {
+            let off = got * dispersion / exact - 1.0;
+            assert!(off.abs() < 0.02, "{family:?}, {rows} rows: {got} for {exact}");
+        }
+    }
 }

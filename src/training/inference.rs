@@ -1,0 +1,99 @@
+//! Standard errors of the own weights from the shared inverse Hessian of all training rows.
+//!
+//! **Purpose.** z and p-values beside the weights, for each side's own columns.
+//!
+//! **Functionality.** Both hold shares of the final weights. The variance of a weight on a standardised column is vᵀH⁻¹v/n (times the
+//! family's dispersion, 1 for a logistic model), H the Hessian of the objective on all n rows at the final weights, v the column's
+//! row of R⁻¹ in whitened coordinates, which is private. Each side learns the numbers of its own columns, the owner that of the
+//! intercept too.
+//!
+//! **How.** H on shares as for a Newton step, but on all rows; H·x = v for all columns of both sides at once by Chebyshev iterations
+//! ([`crate::training::solver`]) that shrink the error by two hundred; vᵀx by one product each way, of which the diagonal counts.
+//!
+//! **Security.** Semi-honest, that of the products and gates. One opening, of the item `own_standard_errors`; nothing of the other
+//! side's columns but these numbers.
+//!
+//! **Cost.** A gate with slopes and a Hessian on all rows, then for d weights some dozen products of two shared d × d matrices: for
+//! wide jobs the most expensive part of all. **Source.** McCullagh and Nelder (1989), §4.4; our own form on shares.
+
+use crate::error::Failure;
+use crate::training::family::Family;
+use crate::training::hessian::{constant_hessian, hessian};
+use crate::training::opening::{self, Ledger};
+use crate::training::response::Response;
+use crate::training::schedule::{STEP_BITS, Schedule, Start};
+use crate::training::secure::Party;
+use crate::training::solver::solve;
+use colift_algebra::AlgebraError;
+use colift_algebra::product::{Plan, Shape, Tile};
+use colift_algebra::ring50::{self, MASK};
+use colift_algebra::symmetric::SharedMatrix;
+
+/// Fraction bits of the directions v, whose norm is 1.
+const DIRECTION_BITS: u32 = 12;
+
+/// The plan of the quadratic forms of a side with so many weights.
+pub(crate) fn forms_plan(width: usize) -> Result<Plan, AlgebraError> {
+    Plan::new(Shape::new(width, width, width, DIRECTION_BITS + 1), false)
+}
+
+/// Standard errors of the own weights on standardised columns, the owner's intercept first.
+///
+/// # Errors
+/// Exit 18 where the job does not list them; link and protocol failures by class.
+pub(crate) fn standard_errors(
+    party: &mut Party<'_>,
+    schedule: &Schedule,
+    w: &[u64],
+    response: Option<&Response<'_>>,
+    ledger: &mut Ledger,
+) -> Result<Vec<f64>, Failure> {
+    let (rows, size, own) = (party.features.rows(), party.size(), party.features.width());
+    // Step 1: the Hessian of all rows.
+    let precision = schedule.precision(rows);
+    let shares = match schedule.sizes.family {
+        Family::Logistic | Family::Poisson => {
+            let slopes = party.slopes(w, &schedule.slope_gates(), response)?;
+            hessian(party, &slopes, &precision)?
+        }
+        Family::Linear | Family::Gamma if schedule.sizes.weights.is_some() => {
+            let slopes = response.map(|response| response.constant_slopes(0.0, rows, precision.slope_bits));
+            hessian(party, &slopes.unwrap_or_else(|| vec![0; rows]), &precision)?
+        }
+        Family::Linear | Family::Gamma => constant_hessian(party, &Start { hessian_rows: rows, damping: 1.0, slope: 1.0 }, &precision)?,
+    };
+    let matrix = SharedMatrix::exchange(party.engine, party.channel, shares, size, size)?;
+    // Step 2: H⁻¹v for every weight of both sides, the owner's first; each side's share of the other's right sides is 0.
+    let directions = party.features.directions();
+    let before = if party.owner() { 0 } else { party.peer_width };
+    let mut right = vec![0u64; size * size];
+    for (j, direction) in directions.iter().enumerate() {
+        let row = &mut right[(before + j) * size + before..][..own];
+        row.iter_mut().zip(&direction.unit).for_each(|(slot, v)| *slot = ring50::from_real(*v, STEP_BITS));
+    }
+    let solution = solve(party, &matrix, &right, &schedule.inverse_solver)?;
+    // Step 3: vᵀx. Own shares are local, the peer's come by a product.
+    let entry = |j: usize, i: usize| (directions[j].unit[i] * f64::from(1u32 << DIRECTION_BITS)).round() as i32;
+    let write = |tile: &Tile, out: &mut [i32]| {
+        for (r, j) in tile.rows.clone().enumerate() {
+            for (c, i) in tile.inner.clone().enumerate() {
+                out[r * tile.stride + tile.last - c] = entry(j, i);
+            }
+        }
+    };
+    let peer = party.peer_width;
+    let peers_before = if party.owner() { own } else { 0 };
+    let at = |j: usize, i: usize| solution[j * size + i];
+    let (ours, theirs) = party.both_ways(&forms_plan(own)?, &write, &forms_plan(peer)?, &|i, j| at(peers_before + j, peers_before + i))?;
+    let mine: Vec<u64> = (0..own)
+        .map(|j| {
+            let local = (0..own).map(|i| (i64::from(entry(j, i)) as u64).wrapping_mul(at(before + j, before + i)));
+            local.fold(ours[j * own + j], u64::wrapping_add) & MASK
+        })
+        .collect();
+    let peers: Vec<u64> = (0..peer).map(|j| theirs[j * peer + j]).collect();
+    // Step 4: each side learns its own.
+    let opened = opening::own_standard_errors(party.channel, ledger, &mine, &peers)?;
+    let variance = |q: u64| ring50::to_real(q, STEP_BITS + DIRECTION_BITS).max(0.0) / rows as f64;
+    Ok(opened.iter().zip(&directions).map(|(q, direction)| direction.norm * variance(*q).sqrt()).collect())
+}
