@@ -6,10 +6,12 @@ mod bootstrap;
 mod curves;
 pub(crate) mod random;
 mod ranking;
+mod wald;
 
 pub use bootstrap::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Gain, Interval, paired_bootstrap};
 pub use curves::{CalibrationBin, Curves, Point};
 pub use ranking::Ranking;
+pub use wald::Wald;
 
 use serde::{Deserialize, Serialize};
 

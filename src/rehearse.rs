@@ -44,6 +44,7 @@ pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
         allow_leaky: Vec::new(),
         id_kind: "email".to_owned(),
         logit_range: None,
+        standard_errors: false,
         min_overlap: 1000,
         out: None,
         json: false,
@@ -171,7 +172,7 @@ fn shared_job(
         matching: Matching::default(),
         min_overlap: flags.min_overlap,
         max_rows: MaxRows { owner: tables.0.rows() as u64, partner: tables.1.rows() as u64 },
-        reveal: Disclosure::ALL.into_iter().collect(),
+        reveal: Disclosure::ALL.into_iter().filter(|item| *item != Disclosure::OwnStandardErrors || flags.standard_errors).collect(),
         peers,
     })
 }

@@ -21,7 +21,7 @@ pub use partner::{PartnerReport, PartnerSchema};
 pub use score::{NotScored, ScoreReport, ScoreSchema, ScoredUsers, UnfamiliarCells};
 
 use crate::error::Failure;
-use crate::evaluation::{Curves, Gain, Metrics};
+use crate::evaluation::{Curves, Gain, Metrics, Wald};
 use crate::training::twin::TwinGap;
 use serde::{Deserialize, Serialize};
 
@@ -72,12 +72,21 @@ pub struct ReportData {
     /// The intercept, which the owner gets.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub intercept: Option<f64>,
+    /// Its standard error, z and p, where the job lists them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intercept_inference: Option<Wald>,
     /// The owner's weights on the standardised scale.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub owner_coefficients: Option<Ordered<f64>>,
+    /// Standard errors, z and p of those, where the job lists them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner_inference: Option<Ordered<Wald>>,
     /// The partner's weights; only `rehearse` has both sides together.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub partner_coefficients: Option<Ordered<f64>>,
+    /// Standard errors, z and p of those.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partner_inference: Option<Ordered<Wald>>,
     /// What the two party processes cost.
     pub cost: Cost,
 }

@@ -235,6 +235,9 @@ pub struct RehearseFlags {
     /// The gate's interval around the base logit, such as -12,8
     #[arg(long, value_parser = range, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     pub logit_range: Option<(f64, f64)>,
+    /// Also open standard errors of own weights, with z and p-values
+    #[arg(long)]
+    pub standard_errors: bool,
     /// Fewest common users
     #[arg(long, default_value_t = 100)]
     pub min_overlap: u64,

@@ -80,6 +80,7 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     }
     report.dropped_columns.extend(partner.dropped_columns.iter().cloned());
     report.partner_coefficients = partner.partner_coefficients.clone();
+    report.partner_inference = partner.partner_inference.clone();
     report.cost = merged(&report.cost, &partner.cost);
 
     let scores = halves.owner.scores(own, &test)?;

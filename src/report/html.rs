@@ -3,9 +3,9 @@
 use super::headline::Verdict;
 use super::number::{counted, figure, plain, signed, tiny};
 use super::svg::{Chart, Series, axis_end, bars};
-use super::text::{cost_cells, gain_cell, metric_lines, rows};
+use super::text::{cost_cells, gain_cell, metric_lines, rows, wald_cells};
 use super::{Cost, CurvePair, Details, Opened, Ordered, PartnerReport, ReportData, ScoreReport};
-use crate::evaluation::{CalibrationBin, Curves, Point};
+use crate::evaluation::{CalibrationBin, Curves, Point, Wald};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -68,6 +68,14 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     let own = data.owner_coefficients.as_ref().map(|coefficients| ("Own weights", intercept.as_str(), coefficients));
     let other = data.partner_coefficients.as_ref().map(|coefficients| ("Partner's weights", "; in a rehearsal only", coefficients));
     weights(&mut body, &[own, other]);
+    inference(
+        &mut body,
+        "Own weights: how certain",
+        data.intercept.zip(data.intercept_inference),
+        &data.owner_coefficients,
+        &data.owner_inference,
+    );
+    inference(&mut body, "Partner's weights: how certain", None, &data.partner_coefficients, &data.partner_inference);
     recipes(&mut body, details);
     if let Some(twin) = data.twin {
         body.push_str("<h2>Against the plaintext twin</h2>");
@@ -108,6 +116,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
         table(&mut body, "", &["", "joint model"], &lines, false);
     }
     weights(&mut body, &[data.partner_coefficients.as_ref().map(|coefficients| ("Own weights", "", coefficients))]);
+    inference(&mut body, "Own weights: how certain", None, &data.partner_coefficients, &data.partner_inference);
     recipes(&mut body, details);
     opened(&mut body, &data.opened);
     cost(&mut body, &data.cost);
@@ -294,6 +303,26 @@ fn weights(body: &mut String, sides: &[Option<(&str, &str, &Ordered<f64>)>]) {
         body.push_str("</figure>");
     }
     body.push_str("</div>");
+}
+
+/// A table of weights with their standard errors, z and p, where they were opened.
+fn inference(
+    body: &mut String,
+    title: &str,
+    intercept: Option<(f64, Wald)>,
+    weights: &Option<Ordered<f64>>,
+    tests: &Option<Ordered<Wald>>,
+) {
+    let (Some(weights), Some(tests)) = (weights, tests) else { return };
+    let line = |name: &str, weight: f64, test: &Wald| {
+        let mut cells = vec![escape(name), typeset(&signed(weight, 4))];
+        cells.extend(wald_cells(test).iter().map(|cell| typeset(cell)));
+        cells
+    };
+    let mut lines: Vec<Vec<String>> = intercept.iter().map(|(weight, test)| line("(intercept)", *weight, test)).collect();
+    lines.extend(weights.0.iter().zip(&tests.0).map(|((name, weight), (_, test))| line(name, *weight, test)));
+    let _ = write!(body, "<h2>{}</h2>", escape(title));
+    table(body, "", &["column", "weight", "standard error", "z", "p"], &lines, false);
 }
 
 fn opened(body: &mut String, items: &[Opened]) {

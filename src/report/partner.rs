@@ -3,7 +3,7 @@
 use super::number::{count, figure};
 use super::{Cost, Details, Opened, Ordered, html, json, text};
 use crate::error::Failure;
-use crate::evaluation::Metrics;
+use crate::evaluation::{Metrics, Wald};
 use serde::{Deserialize, Serialize};
 
 /// The schema of the partner's `report.json`.
@@ -35,6 +35,9 @@ pub struct PartnerReport {
     /// Own weights on the standardised scale, where the job lists them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub partner_coefficients: Option<Ordered<f64>>,
+    /// Standard errors, z and p of those, where the job lists them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partner_inference: Option<Ordered<Wald>>,
     /// Everything opened in the run, to either side.
     pub opened: Vec<Opened>,
     /// What the run cost, as far as this side knows.

@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::error::Exit;
+use crate::evaluation::Wald;
 use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Interval, paired_bootstrap};
 use crate::training::twin::tests::Joined;
 use serde_json::Value;
@@ -41,8 +42,11 @@ fn full() -> ReportData {
         gain: Some(gain(0.1004, 0.0844, 0.1191)),
         twin: Some(TwinGap { loss_gap: 3e-7, max_coefficient_error_se: 0.04, auc_gap: Some(1e-5) }),
         intercept: Some(-2.355),
+        intercept_inference: None,
         owner_coefficients: Some([("zeta".to_owned(), 0.01), ("age".to_owned(), -0.5)].into_iter().collect()),
+        owner_inference: None,
         partner_coefficients: Some([("poutcome_success".to_owned(), 0.5)].into_iter().collect()),
+        partner_inference: None,
         cost: Cost {
             wall_s: 9.125,
             cpu_s: PerParty::both(5.0, 4.25),
@@ -316,4 +320,26 @@ fn the_reports_of_bank_and_cdnow() {
     let (report, details) = of_set(&data.join("cdnow"), "label");
     keep("cdnow.html", &report.to_html(&details));
     assert!(report.to_text(&details).starts_with("Joint model: no measurable gain over own columns alone"));
+}
+
+#[test]
+fn weights_show_how_certain_they_are_where_that_was_opened() {
+    let mut data = full();
+    let tests = |weights: &Option<Ordered<f64>>, error: f64| {
+        weights.as_ref().map(|weights| weights.0.iter().map(|(name, w)| (name.clone(), Wald::new(*w, error))).collect::<Ordered<Wald>>())
+    };
+    let without = data.to_text(&details());
+    assert!(!without.contains("standard error ") && !data.to_html(&details()).contains("how certain"));
+    data.owner_inference = tests(&data.owner_coefficients, 0.25);
+    data.partner_inference = tests(&data.partner_coefficients, 0.01);
+    data.intercept_inference = Some(Wald::new(-2.355, 0.1));
+    let (text, html) = (data.to_text(&details()), data.to_html(&details()));
+    // −0.5 / 0.25: z −2, p 0.0455; 0.5 / 0.01: z 50.
+    for line in ["standard error", "0.2500   -2.00     0.0455", "+50.00   < 0.0001", "-23.55   < 0.0001"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(html.contains("Own weights: how certain") && html.contains("Partner's weights: how certain") && html.contains("&lt; 0.0001"));
+    let line = data.to_json_line().unwrap();
+    assert!(line.contains(r#""owner_inference":{"zeta":{"standard_error":0.25,"z":0.04,"p":"#), "{line}");
+    assert_eq!(ReportData::from_json(&line).unwrap(), data);
 }

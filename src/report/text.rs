@@ -2,7 +2,7 @@
 
 use super::number::{bytes, count, figure, plain, seconds, signed, tiny};
 use super::{Cost, Details, Opened, Ordered, PartnerReport, PerParty, ReportData};
-use crate::evaluation::{Interval, Metrics};
+use crate::evaluation::{Interval, Metrics, Wald};
 
 /// The owner's report.
 pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
@@ -33,10 +33,11 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     }
     recipes(&mut out, details);
     if let Some(coefficients) = &data.owner_coefficients {
-        weights(&mut out, "Own weights (standardised scale)", coefficients, data.intercept);
+        let intercept = data.intercept.map(|value| (value, data.intercept_inference));
+        weights(&mut out, "Own weights (standardised scale)", coefficients, data.owner_inference.as_ref(), intercept);
     }
     if let Some(coefficients) = &data.partner_coefficients {
-        weights(&mut out, "Partner's weights (rehearsal only)", coefficients, None);
+        weights(&mut out, "Partner's weights (rehearsal only)", coefficients, data.partner_inference.as_ref(), None);
     }
     if let Some(twin) = data.twin {
         heading(&mut out, "Against the plaintext twin");
@@ -75,7 +76,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
     }
     recipes(&mut out, details);
     if let Some(coefficients) = &data.partner_coefficients {
-        weights(&mut out, "Own weights (standardised scale)", coefficients, None);
+        weights(&mut out, "Own weights (standardised scale)", coefficients, data.partner_inference.as_ref(), None);
     }
     opened(&mut out, &data.opened);
     cost(&mut out, &data.cost);
@@ -160,11 +161,33 @@ fn recipes(out: &mut String, details: &Details) {
     }
 }
 
-fn weights(out: &mut String, title: &str, coefficients: &Ordered<f64>, intercept: Option<f64>) {
+fn weights(
+    out: &mut String,
+    title: &str,
+    coefficients: &Ordered<f64>,
+    inference: Option<&Ordered<Wald>>,
+    intercept: Option<(f64, Option<Wald>)>,
+) {
     heading(out, title);
-    let mut lines: Vec<Vec<String>> = intercept.iter().map(|value| vec!["(intercept)".to_owned(), signed(*value, 4)]).collect();
-    lines.extend(coefficients.0.iter().map(|(name, value)| vec![plain(name), signed(*value, 4)]));
+    let line = |name: String, value: f64, test: Option<&Wald>| {
+        let mut cells = vec![name, signed(value, 4)];
+        cells.extend(test.into_iter().flat_map(wald_cells));
+        cells
+    };
+    let mut lines = Vec::new();
+    if inference.is_some() {
+        lines.push(["column", "weight", "standard error", "z", "p"].map(str::to_owned).to_vec());
+    }
+    lines.extend(intercept.iter().map(|(value, test)| line("(intercept)".to_owned(), *value, test.as_ref())));
+    let tests = |at: usize| inference.and_then(|tests| tests.0.get(at)).map(|(_, test)| test);
+    lines.extend(coefficients.0.iter().enumerate().map(|(at, (name, value))| line(plain(name), *value, tests(at))));
     table(out, &lines, true);
+}
+
+/// Standard error, z and p as cells.
+pub(crate) fn wald_cells(test: &Wald) -> [String; 3] {
+    let p = if test.p < 0.0001 { "< 0.0001".to_owned() } else { figure(test.p, 4) };
+    [figure(test.standard_error, 4), signed(test.z, 2), p]
 }
 
 pub(super) fn opened(out: &mut String, items: &[Opened]) {

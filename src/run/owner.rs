@@ -3,7 +3,7 @@
 use crate::contract::{Disclosure, LogisticTerms};
 use crate::data::Split;
 use crate::error::{Exit, Failure};
-use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, metrics, paired_bootstrap};
+use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, Wald, metrics, paired_bootstrap};
 use crate::model::OwnModel;
 use crate::recipe::{FitRows, Recipe};
 use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
@@ -63,7 +63,9 @@ pub(crate) fn evaluate(
         test_rows: test_rows.len() as u64,
         dropped_columns: joint.recipe.dropped(),
         intercept: Some(intercept),
+        intercept_inference: joint.trained.standard_errors.as_ref().and_then(|e| e.intercept).map(|error| Wald::new(intercept, error)),
         owner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
+        owner_inference: inference(&joint.recipe, &joint.trained),
         ..ReportData::default()
     };
     let mut details = Details {
@@ -140,6 +142,13 @@ fn figures(
     let all_scores: Vec<f64> = own_all.logits_of(&table.columns, &test_rows)?.values.into_iter().map(sigmoid).collect();
     report.own_all_rows = metrics(&all_scores, &test_labels);
     Ok(())
+}
+
+/// Tests of the own coefficients by column name, where their standard errors were opened.
+pub(crate) fn inference(recipe: &Recipe, trained: &Trained) -> Option<Ordered<Wald>> {
+    let errors = &trained.standard_errors.as_ref()?.coefficients;
+    let tests = trained.coefficients.iter().zip(errors).map(|(weight, error)| Wald::new(*weight, *error));
+    Some(recipe.names().into_iter().zip(tests).collect())
 }
 
 /// Own coefficients by column name, in the file's order.

@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::error::Failure;
 use crate::recipe::Recipe;
 use crate::report::PartnerReport;
-use crate::run::owner::ordered;
+use crate::run::owner::{inference, ordered};
 use crate::run::{Joint, Prepared, scores};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
@@ -46,6 +46,7 @@ pub(crate) fn evaluate(
         test_rows: joint.rows_of(Split::Test).len() as u64,
         dropped_columns: joint.recipe.dropped(),
         partner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
+        partner_inference: inference(&joint.recipe, &joint.trained),
         ..PartnerReport::default()
     };
     Ok(PartnerOutcome { report, trained: joint.trained, recipe: joint.recipe, model_id: joint.model_id, notes: joint.notes })
