@@ -17,7 +17,7 @@ use crate::error::{Exit, Failure};
 use crate::rehearse::programs::Sides;
 use crate::report::{Cost, Ordered, PerParty, StageCost};
 use crate::training::scaling::Scaling;
-use crate::training::twin::{SecureModel, TwinGap, compare, fit_logistic};
+use crate::training::twin::{SecureModel, Target, TwinGap, distance, fit};
 use data::{DataSpec, Generator};
 use launch::both_programs;
 use party::{TrainingResult, Work};
@@ -34,7 +34,10 @@ struct BenchReport {
     rows: usize,
     owner_columns: usize,
     partner_columns: usize,
+    family: &'static str,
     rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payers: Option<f64>,
     seed: u64,
     link: &'static str,
     cost: Cost,
@@ -58,7 +61,9 @@ pub fn training(flags: &TrainingFlags) -> Result<(), Failure> {
         rows: flags.rows,
         owner_columns: flags.owner_columns,
         partner_columns: flags.partner_columns,
+        family: flags.family.family(),
         rate: flags.rate,
+        payers: flags.payers,
         seed: flags.seed,
     };
     if let Some(folder) = &flags.csv {
@@ -87,7 +92,9 @@ fn report(flags: &TrainingFlags, spec: DataSpec, results: Sides<TrainingResult>)
         rows: spec.rows,
         owner_columns: spec.owner_columns,
         partner_columns: spec.partner_columns,
+        family: spec.family.name(),
         rate: spec.rate,
+        payers: spec.payers,
         seed: spec.seed,
         link: flags.link.name(),
         messages: owner.messages_sent + partner.messages_sent,
@@ -141,18 +148,20 @@ fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<TrainingResult>) 
     let names: Vec<String> = (0..all).map(|j| format!("c{j}")).collect();
     let x = Scaling::fit(&columns, &names, party::CLIP)?.apply(&columns)?;
     drop(columns);
-    let fit = fit_logistic(&x, &labels, flags.l2)?;
+    let target = Target { family: spec.family, labels: &labels.values, weights: labels.weights.as_deref() };
+    let fit = fit(&x, &target, flags.l2)?;
     let coefficients: Vec<f64> = results.owner.coefficients.iter().chain(&results.partner.coefficients).copied().collect();
     let model = SecureModel { intercept: results.owner.intercept.unwrap_or_default(), coefficients: &coefficients, test_auc: None };
-    compare(&x, &labels, flags.l2, &model, &fit, None)
+    distance(&x, &target, flags.l2, &model, &fit, None)
 }
 
 fn in_words(report: &BenchReport) -> String {
     let cost = &report.cost;
     let sum = |pair: &PerParty<f64>| pair.owner.unwrap_or_default() + pair.partner.unwrap_or_default();
     let mut text = format!(
-        "training, {} rows, {} + {} columns, {}: {:.1} s, {:.1} CPU-seconds of both, {:.0} bytes a row in all, {} rounds, {:.2} passes, \
+        "training, {}, {} rows, {} + {} columns, {}: {:.1} s, {:.1} CPU-seconds of both, {:.0} bytes a row in all, {} rounds, {:.2} passes, \
          at most {:.0} and {:.0} MB resident",
+        report.family,
         report.rows,
         report.owner_columns,
         report.partner_columns,

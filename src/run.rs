@@ -24,8 +24,10 @@ use crate::resources::StageClock;
 use crate::training::cost::declare_training;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
+use crate::training::response::OwnerInput;
 use crate::training::schedule::{PublicSizes, Schedule};
-use crate::training::secure::{OwnerInput, Trained, train};
+use crate::training::secure::{Trained, train};
+use crate::training::twin::numbers;
 use colift_algebra::Engine;
 use colift_channel::Channel;
 use colift_correlation::vole::VoleMode;
@@ -235,12 +237,8 @@ fn train_jointly(
         notes.push(format!("{} training rows for {} columns: fewer than 10 a column", rows.len(), owner_columns + partner_columns));
     }
     let schedule = Schedule::new(PublicSizes {
-        rows: rows.len(),
-        owner_columns,
-        partner_columns,
-        rate_low: terms.expected_rate.low(),
-        rate_high: terms.expected_rate.high(),
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
+        ..PublicSizes::logistic(rows.len(), owner_columns, partner_columns, terms.expected_rate.ends())
     })?;
     let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
     if let Some(labels) = &labels {
@@ -255,7 +253,9 @@ fn train_jointly(
         "training planned"
     );
     let mut engine = Engine::setup(channel, role)?;
-    let input = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: terms.expected_rate.base_logit() });
+    let labels = labels.as_deref().map(numbers);
+    let base_logit = terms.expected_rate.base_logit();
+    let input = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit });
     let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
     Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, model_id, notes })
 }

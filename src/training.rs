@@ -4,10 +4,12 @@
 //! [`opening`] reveals. Training sees rows, never ids, never a socket.
 
 pub mod cost;
+pub mod family;
 pub mod features;
 mod hessian;
 pub mod linear;
 pub mod opening;
+pub mod response;
 pub mod scaling;
 pub mod schedule;
 pub mod secure;

@@ -5,9 +5,10 @@ use colift::contract::{Disclosure, RateBucket};
 use colift::data::{IdKind, Side, Split, Table, TableSpec, read_table};
 use colift::training::features::Features;
 use colift::training::opening::Ledger;
+use colift::training::response::OwnerInput;
 use colift::training::scaling::Scaling;
 use colift::training::schedule::{PublicSizes, Schedule};
-use colift::training::secure::{OwnerInput, Trained, train};
+use colift::training::secure::{Trained, train};
 use colift::training::twin::{self, SecureModel};
 use colift_algebra::Engine;
 use colift_channel::{Channel, Counters};
@@ -57,21 +58,14 @@ fn matched(owner: &Table, partner: &Table) -> (Array2<f64>, Array2<f64>, Vec<boo
 fn judge(name: &str, (owner, partner, labels): (Array2<f64>, Array2<f64>, Vec<bool>)) {
     let rate = labels.iter().filter(|y| **y).count() as f64 / labels.len() as f64;
     let bucket = RateBucket::for_rate(rate).unwrap();
-    let sizes = PublicSizes {
-        rows: labels.len(),
-        owner_columns: owner.ncols(),
-        partner_columns: partner.ncols(),
-        rate_low: bucket.low(),
-        rate_high: bucket.high(),
-        logit_range: None,
-    };
+    let sizes = PublicSizes::logistic(labels.len(), owner.ncols(), partner.ncols(), bucket.ends());
     let schedule = Schedule::new(sizes).unwrap();
     let party = |role: Role, x: &Array2<f64>, labels: Option<Vec<bool>>| {
         let (x, schedule) = (x.clone(), schedule.clone());
         move |channel: &mut colift_channel::memory::MemoryChannel| -> (Trained, Counters) {
             let features = Features::new(&x, L2, role == Role::First).unwrap();
             let mut engine = Engine::setup(channel, role).unwrap();
-            let owner = labels.as_deref().map(|labels| OwnerInput { labels, base_logit: bucket.base_logit() });
+            let owner = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit: bucket.base_logit() });
             let trained = train(&mut engine, channel, &features, owner, &schedule, &mut Ledger::new(&REVEAL), &|_, _| ()).unwrap();
             (trained, channel.counters())
         }

@@ -426,12 +426,8 @@ fn counted(log: &[Entry]) -> Counters {
 fn schedule(sizes: Sizes, prepared: &Prepared) -> Schedule {
     let terms = prepared.job.shared().logistic().unwrap();
     let public = PublicSizes {
-        rows: sizes.common - sizes.test,
-        owner_columns: sizes.owner_columns,
-        partner_columns: sizes.partner_columns,
-        rate_low: terms.expected_rate.low(),
-        rate_high: terms.expected_rate.high(),
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
+        ..PublicSizes::logistic(sizes.common - sizes.test, sizes.owner_columns, sizes.partner_columns, terms.expected_rate.ends())
     };
     Schedule::new(public).unwrap()
 }
@@ -512,8 +508,7 @@ fn costs_of_stated_sizes_are_as_committed() {
     let header = "train_rows,owner_columns,partner_columns,owner_bytes,partner_bytes,owner_rounds,partner_rounds";
     let mut text = format!("{header}\n");
     for (rows, columns) in sizes {
-        let public =
-            PublicSizes { rows, owner_columns: columns, partner_columns: columns, rate_low: 0.05, rate_high: 0.2, logit_range: None };
+        let public = PublicSizes::logistic(rows, columns, columns, (0.05, 0.2));
         let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
         let (owner, partner) = (owner.counters(), partner.counters());
         assert_eq!((owner.bytes_sent, owner.messages_sent), (partner.bytes_received, partner.messages_received));
@@ -528,14 +523,7 @@ fn costs_of_stated_sizes_are_as_committed() {
 /// Declared bytes of both sides at a million rows.
 fn declared_bytes(columns: usize, rate: f64) -> u64 {
     let bucket = RateBucket::for_rate(rate).unwrap();
-    let public = PublicSizes {
-        rows: 1_000_000,
-        owner_columns: columns,
-        partner_columns: columns,
-        rate_low: bucket.low(),
-        rate_high: bucket.high(),
-        logit_range: None,
-    };
+    let public = PublicSizes::logistic(1_000_000, columns, columns, (bucket.low(), bucket.high()));
     let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
     let (owner, partner) = (owner.counters(), partner.counters());
     println!("10^6 x ({columns} + {columns}), {rate}: {} + {} bytes", owner.bytes_sent, partner.bytes_sent);

@@ -9,11 +9,13 @@ use crate::report::Cost;
 use crate::resources::StageClock;
 use crate::session::{Home, Identity, LinkSpec, Pins, connect};
 use crate::training::cost::declare_training;
+use crate::training::family::HiddenWeights;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
+use crate::training::response::OwnerInput;
 use crate::training::scaling::Scaling;
 use crate::training::schedule::{PublicSizes, Schedule};
-use crate::training::secure::{OwnerInput, train};
+use crate::training::secure::train;
 use colift_algebra::Engine;
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, StopFlag};
@@ -126,7 +128,6 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     };
     let (columns, labels) = generator.columns(range);
     let names: Vec<String> = (0..columns.len()).map(|j| format!("c{j}")).collect();
-    let bucket = bucket(data.rate)?;
 
     let (mut channel, role) = meet(side, spec, stop)?;
 
@@ -139,20 +140,15 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     if standardised.ncols() != names.len() {
         return Err(Failure::new(Exit::Data, 962, "a column of the benchmark is constant").hint("choose more rows"));
     }
-    let schedule = Schedule::new(PublicSizes {
-        rows: data.rows,
-        owner_columns: data.owner_columns,
-        partner_columns: data.partner_columns,
-        rate_low: bucket.low(),
-        rate_high: bucket.high(),
-        logit_range: None,
-    })?;
+    let schedule = Schedule::new(data.public_sizes()?)?;
     let features = Features::new(&standardised, l2, role == Role::First)?;
     drop(standardised);
     let (owner, partner) = declare_training(&schedule)?;
     let mut engine = Engine::setup(&mut channel, role)?;
     let mut ledger = Ledger::new(&[Disclosure::OwnWeights, Disclosure::ConvergedAndInRange]);
-    let input = (side == Side::Owner).then_some(OwnerInput { labels: &labels, base_logit: bucket.base_logit() });
+    let base_logit = bucket(data.rate)?.base_logit();
+    let input = OwnerInput { labels: &labels.values, weights: labels.weights.as_deref(), base_logit };
+    let input = (side == Side::Owner).then_some(input);
     let trained = train(&mut engine, &mut channel, &features, input, &schedule, &mut ledger, &|_, _| ())?;
     let counters = channel.counters();
     clock.end(counters);
@@ -170,6 +166,21 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     };
     channel.close();
     Ok(result)
+}
+
+impl DataSpec {
+    /// What both sides would sign.
+    ///
+    /// # Errors
+    /// Exit 2: a rate or a share of payers that leaves nothing to learn.
+    fn public_sizes(&self) -> Result<PublicSizes, Failure> {
+        let membership = |share: f64| bucket(share).map(|bucket| HiddenWeights::membership(bucket.low(), bucket.high()));
+        Ok(PublicSizes {
+            family: self.family,
+            weights: self.payers.map(membership).transpose()?,
+            ..PublicSizes::logistic(self.rows, self.owner_columns, self.partner_columns, bucket(self.rate)?.ends())
+        })
+    }
 }
 
 /// The bucket that both sides would sign.

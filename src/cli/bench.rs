@@ -1,6 +1,7 @@
 //! Flags of `bench`, and of the party process that it starts.
 
 use crate::contract::Matching;
+use crate::training::family::Family;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -33,9 +34,15 @@ pub struct TrainingFlags {
     /// The partner's columns
     #[arg(long, default_value_t = 50, value_parser = count(1, 1_000))]
     pub partner_columns: usize,
-    /// Share of positive labels
+    /// The family of the labels and the model
+    #[arg(long, value_enum, default_value_t = FamilyName::Logistic)]
+    pub family: FamilyName,
+    /// Share of positive labels of a logistic model
     #[arg(long, default_value_t = 0.03, value_parser = share)]
     pub rate: f64,
+    /// Only this share of the rows counts (who paid), and only the owner knows which: hidden row weights of 0 and 1
+    #[arg(long, value_parser = share)]
+    pub payers: Option<f64>,
     /// Seed of the data
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -84,6 +91,32 @@ impl MatchingFlags {
             (ProtocolName::Ecdh, _) => Matching::Ecdh,
             (ProtocolName::Vole, SecurityName::SemiHonest) => Matching::VoleSemiHonest,
             (ProtocolName::Vole, SecurityName::Malicious) => Matching::Vole,
+        }
+    }
+}
+
+/// A family of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FamilyName {
+    /// Yes or no.
+    Logistic,
+    /// Any number.
+    Linear,
+    /// Counts, with log link.
+    Poisson,
+    /// Amounts above 0, with log link.
+    Gamma,
+}
+
+impl FamilyName {
+    /// The family of this name.
+    #[must_use]
+    pub fn family(self) -> Family {
+        match self {
+            Self::Logistic => Family::Logistic,
+            Self::Linear => Family::Linear,
+            Self::Poisson => Family::Poisson,
+            Self::Gamma => Family::Gamma,
         }
     }
 }

@@ -86,6 +86,12 @@ impl RateBucket {
         self.high_percent / 100.0
     }
 
+    /// Both ends as shares of one.
+    #[must_use]
+    pub fn ends(self) -> (f64, f64) {
+        (self.low(), self.high())
+    }
+
     /// The public centre of the logits: the mean of the logits of both ends.
     #[must_use]
     pub fn base_logit(self) -> f64 {

@@ -11,7 +11,7 @@ use crate::training::secure::{backward_plan, forward_plan};
 use colift_algebra::gate::{self, GatePlan};
 use colift_algebra::product::Plan;
 use colift_algebra::symmetric::SharedMatrix;
-use colift_algebra::{AlgebraError, Engine, lift, ring50};
+use colift_algebra::{AlgebraError, Engine, lift, ring50, weigh};
 use colift_channel::Meter;
 use colift_correlation::{Role, compare, pair};
 
@@ -49,12 +49,18 @@ impl Ends {
         });
     }
 
-    fn gradient(&mut self, gates: &[GatePlan]) -> Result<(), AlgebraError> {
+    fn gradient(&mut self, rows: usize, gates: &[GatePlan], schedule: &Schedule) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
-        let rows = gates.iter().map(|gate| gate.rows).sum();
         self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
-        gate::declare(&mut self.owner, Role::First, gates)?;
-        gate::declare(&mut self.partner, Role::Second, gates)?;
+        if gates.is_empty() {
+            if let Some(bits) = schedule.weigh_bits() {
+                self.each(|meter, role| weigh::declare(meter, role, bits, rows));
+            }
+            self.lift(rows);
+        } else {
+            gate::declare(&mut self.owner, Role::First, gates)?;
+            gate::declare(&mut self.partner, Role::Second, gates)?;
+        }
         self.both_ways(&backward_plan(rows, owner)?, &backward_plan(rows, partner)?);
         let size = self.size();
         self.lift(2 * size);
@@ -112,14 +118,19 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
     if let Some(start) = &schedule.start {
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
-        ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0, &schedule.precision(start.hessian_rows))?);
-        ends.lift(widths.0 * widths.1);
-        ends.exchange()?;
+        let precision = schedule.precision(start.hessian_rows);
+        if schedule.secret_start() {
+            ends.hessian(start.hessian_rows, &precision)?;
+        } else {
+            ends.owner_asks(&cross_plan(start.hessian_rows, widths.1, widths.0, &precision)?);
+            ends.lift(widths.0 * widths.1);
+            ends.exchange()?;
+        }
         ends.solve(schedule.solver.iterations)?;
         ends.lift(size);
     }
     for step in &schedule.steps {
-        ends.gradient(&schedule.gates(step))?;
+        ends.gradient(step.rows, &schedule.gates(step), schedule)?;
         if step.hessian_rows > 0 {
             ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
         }
@@ -127,7 +138,7 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
         ends.applied(step);
     }
     // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
-    ends.gradient(&schedule.check_gates())?;
+    ends.gradient(schedule.last.rows, &schedule.check_gates(), schedule)?;
     ends.solve(schedule.solver.iterations)?;
     ends.each(|meter, role| {
         compare::declare_all_within(meter, role, size, ring50::BITS);

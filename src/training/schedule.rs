@@ -4,7 +4,10 @@
 //! Source: docs/protocols/training.md; the figures were chosen by plaintext simulation on the real sets.
 
 use crate::error::{Exit, Failure};
+use crate::training::family::{Family, HiddenWeights};
 use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
+
+mod steps;
 
 /// Fraction bits of the columns in logits and gradients.
 pub const COLUMN_BITS: u32 = 8;
@@ -22,44 +25,17 @@ pub const COLUMN_LIMIT: f64 = 64.0;
 pub const NARROWEST_INTERVAL: f64 = 4.0;
 /// Widest interval of the gate in logits.
 pub const WIDEST_INTERVAL: f64 = 160.0;
-/// Rows of the first Hessian, whose slopes are public.
-const START_ROWS: usize = 8_192;
-/// Rows of the second step and its Hessian.
-const SECOND_ROWS: usize = 16_384;
-/// The same for rare labels, which leave fewer informative rows.
-const RARE_SECOND_ROWS: usize = 24_576;
-/// Rows of the third step; up to so many, all steps use all rows.
-const THIRD_ROWS: usize = 45_056;
-/// Rows of the fourth step, which only trainings with many rows have.
-const FOURTH_ROWS: usize = 196_608;
-/// The same for labels that are not rare, whose standard errors are smaller.
-const OFTEN_FOURTH_ROWS: usize = 245_760;
-/// Rows of the last Hessian.
-const LAST_ROWS: usize = 24_576;
-/// The same with many rows, whose steps cost more than Hessians.
-const LARGE_LAST_ROWS: usize = 65_536;
-/// The same for labels that are not rare.
-const OFTEN_LARGE_LAST_ROWS: usize = 98_304;
-/// Harmonics a logit of the interval. Slopes need the most; the residuals of steps that end far from the optimum the least: with
-/// 9, 11 and 12 on 20 logits the series are off by up to 7e-4, 2e-4 and 1e-4.
-const HESSIAN_HARMONICS: f64 = 0.6;
-/// The same for residuals of the full steps.
-const NEAR_HARMONICS: f64 = 0.55;
-/// The same for residuals of the steps before.
-const FAR_HARMONICS: f64 = 0.45;
-/// Least slope of the start.
-const LEAST_START_SLOPE: f64 = 0.05;
-/// From this many rows on a step on all rows costs more than larger Hessians.
-const MANY_ROWS: usize = 1 << 18;
-/// Below this variance of the label a training takes one more step on all rows.
-const RARE: f64 = 0.05;
 /// A column's mean square on a subset is at most this; on all rows it is at most 1.
 const SUBSET_EXCESS: f64 = 2.0;
 /// Twice the bits of the rows, four times those of the columns and those of the slopes: up to here tiles of eight pairs of columns
 /// fit three primes.
 const FITTING_BITS: u32 = 53;
-/// Below this many rows all steps run on all rows with a wide interval.
-const FEW_ROWS: usize = 5_000;
+/// Bits of the integers of real row weights in a linear model.
+const REAL_WEIGHT_BITS: u32 = 12;
+/// Largest power of two that bounds a row weight.
+const MOST_WEIGHT_BITS: u32 = 6;
+/// Largest power of two that bounds the gate's function.
+const MOST_FUNCTION_BITS: u32 = 12;
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
 const MOST_ROWS: usize = 1 << 20;
 
@@ -72,12 +48,28 @@ pub struct PublicSizes {
     pub owner_columns: usize,
     /// The partner's columns.
     pub partner_columns: usize,
-    /// Lower end of the signed bucket of the label's rate.
-    pub rate_low: f64,
-    /// Upper end of it.
-    pub rate_high: f64,
-    /// `logit_range` of the job around the base logit, where given.
+    /// The family of the model.
+    pub family: Family,
+    /// The signed bucket of the label's rate, lower and upper end: of a logistic model only.
+    pub rate: (f64, f64),
+    /// What was signed about row weights that the owner has.
+    pub weights: Option<HiddenWeights>,
+    /// `logit_range` of the job, where given: around the base logit of a logistic model, around the logarithm of the label's scale of
+    /// a Poisson model, and of a gamma model the range of log(mean/label).
     pub logit_range: Option<(f64, f64)>,
+}
+
+impl PublicSizes {
+    /// A logistic model without row weights, with the default range.
+    #[must_use]
+    pub fn logistic(rows: usize, owner_columns: usize, partner_columns: usize, rate: (f64, f64)) -> Self {
+        Self { rows, owner_columns, partner_columns, family: Family::Logistic, rate, weights: None, logit_range: None }
+    }
+
+    /// Upper bound and mean of the row weights.
+    fn weight(&self) -> (f64, f64) {
+        self.weights.map_or((1.0, 1.0), |weights| (weights.limit, weights.mean()))
+    }
 }
 
 /// One Newton step.
@@ -102,7 +94,8 @@ pub struct Start {
     pub hessian_rows: usize,
     /// Step length.
     pub damping: f64,
-    /// The slope of all its rows.
+    /// The slope of all its rows. Where rows have weights, or the slopes follow from the labels' mean, they are the owner's secret and
+    /// this is not used.
     pub slope: f64,
 }
 
@@ -118,16 +111,16 @@ pub struct HessianPrecision {
 }
 
 impl HessianPrecision {
-    /// Precision of a Hessian on `rows` rows: slopes of `variance` and above have at least three bits; columns have three to five,
-    /// as many as products fit the shortest chain of primes.
+    /// Precision of a Hessian on `rows` rows: slopes of `usual` and above have at least three bits, none is above
+    /// 2^`largest`/4; columns have three to five, as many as products fit the shortest chain of primes.
     #[must_use]
-    pub fn new(rows: usize, variance: f64) -> Self {
+    pub fn new(rows: usize, usual: f64, largest: u32) -> Self {
         let row_bits = rows.next_power_of_two().ilog2();
-        // ⌈log₂(8/variance)⌉ by comparisons alone.
-        let slope_bits = (5..14).find(|bits| f64::from(1u32 << bits) * variance >= 8.0).unwrap_or(14);
+        // ⌈log₂(8/usual)⌉ by comparisons alone.
+        let slope_bits = (5..14).find(|bits| f64::from(1u32 << bits) * usual >= 8.0).unwrap_or(14);
         let at = |column_bits: u32| {
-            // |Σ s·x·x'| ≤ (1/4 and rounding)·SUBSET_EXCESS·rows, and the lift wants a quarter of the modulus.
-            Self { column_bits, slope_bits, modulus_bits: row_bits + 2 * column_bits + slope_bits + 2 }
+            // |Σ s·x·x'| ≤ (2^largest/4 and rounding)·SUBSET_EXCESS·rows, and the lift wants a quarter of the modulus.
+            Self { column_bits, slope_bits, modulus_bits: row_bits + 2 * column_bits + slope_bits + largest + 2 }
         };
         let fits = |bits: &u32| 2 * row_bits + 4 * bits + slope_bits <= FITTING_BITS;
         at((4..=5).rev().find(fits).unwrap_or(3))
@@ -165,7 +158,7 @@ pub struct Interval {
 pub struct Schedule {
     /// The sizes it was made for.
     pub sizes: PublicSizes,
-    /// The first step, where it does not go through the gate.
+    /// The first step, where it is the constant model's.
     pub start: Option<Start>,
     /// The steps after it, in order.
     pub steps: Vec<Step>,
@@ -181,8 +174,14 @@ pub struct Schedule {
     pub frequency: u64,
     /// The linear solver.
     pub solver: SolverPlan,
-    /// p(1 − p) in the middle of the signed bucket.
-    pub variance: f64,
+    /// The usual slope of a row: p(1 − p) in the middle of the signed bucket, or 1, times the mean weight.
+    pub usual_slope: f64,
+    /// Fraction bits of the residuals.
+    pub result_bits: u32,
+    /// ⌈log₂⌉ of the largest value of the gate's function on its interval.
+    pub function_bits: u32,
+    /// ⌈log₂⌉ of the largest row weight.
+    pub weight_bits: u32,
     /// The end check's bound on every entry of the proposed step, in whitened coordinates.
     pub tolerance: f64,
 }
@@ -203,17 +202,23 @@ impl Schedule {
             return Err(Failure::new(Exit::Data, 641, format!("{rows} matched training rows are too few for {columns} weights"))
                 .hint("use fewer columns, or match more users"));
         }
-        let few = rows < FEW_ROWS;
-        let interval = match sizes.logit_range {
-            Some((low, high)) => Interval { low, high },
-            None if few => Interval { low: -60.0, high: 60.0 },
-            None => Interval { low: -12.0, high: 8.0 },
+        if let Some(weights) = sizes.weights
+            && !(weights.mean_low > 0.0
+                && weights.mean_low <= weights.mean_high
+                && weights.mean_high <= weights.limit
+                && weights.limit >= 1.0)
+        {
+            return Err(Failure::new(Exit::Usage, 649, "the signed bounds of the row weights do not fit together"));
+        }
+        let few = rows < steps::FEW_ROWS;
+        let interval = match (sizes.logit_range, sizes.family) {
+            (Some((low, high)), _) => Interval { low, high },
+            (None, Family::Poisson) => Interval { low: -6.0, high: 4.0 },
+            (None, Family::Gamma) => Interval { low: -3.5, high: 8.0 },
+            (None, Family::Logistic | Family::Linear) if few => Interval { low: -60.0, high: 60.0 },
+            (None, Family::Logistic | Family::Linear) => Interval { low: -12.0, high: 8.0 },
         };
         let width = interval.high - interval.low;
-        // 0.6 a logit keeps the series' error near 2e-4. With 48 on [-60, 60] it is 2e-3, a bias of up to 0.18 standard errors
-        // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes.rs).
-        let per_logit = |each: f64| ((each * width).ceil() as usize).clamp(9, 96);
-        let harmonics = per_logit(HESSIAN_HARMONICS);
         if !(NARROWEST_INTERVAL..=WIDEST_INTERVAL).contains(&width) {
             return Err(Failure::new(
                 Exit::Usage,
@@ -222,88 +227,42 @@ impl Schedule {
             )
             .hint("choose an interval such as [-12.0, 8.0]"));
         }
+        // ⌈x·log₂ e⌉: exact products, so both sides agree.
+        let function_bits = |top: f64| (top * std::f64::consts::LOG2_E).ceil().max(0.0) as u32;
+        let function_bits = match sizes.family {
+            Family::Logistic | Family::Linear => 0,
+            Family::Poisson => function_bits(interval.high),
+            Family::Gamma => function_bits(-interval.low),
+        };
+        if function_bits > MOST_FUNCTION_BITS {
+            return Err(Failure::new(
+                Exit::Usage,
+                642,
+                format!("logit_range makes factors of up to 2^{function_bits}, at most 2^{MOST_FUNCTION_BITS} fits"),
+            )
+            .hint("choose an interval such as [-6.0, 4.0], and a label_scale near the label's mean"));
+        }
         // Period 1.35 widths; an even frequency, for the end check's half harmonic.
         let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
         let frequency = 2 * (scale / (2.0 * 1.35 * width)).floor() as u64;
-        let odds = ((sizes.rate_low / (1.0 - sizes.rate_low)) * (sizes.rate_high / (1.0 - sizes.rate_high))).sqrt();
-        let rate = odds / (1.0 + odds);
-        let variance = rate * (1.0 - rate);
-        // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
-        // full steps are more, ln 6 is enough; with many rows, where full steps are few and dear, it is ln 40.
-        let (upper, lower) = if few { (0.75, 0.0005) } else { (0.75, variance / 30.0) };
-        let accuracy = match (few, variance < RARE, rows > MANY_ROWS) {
-            (false, _, true) => 3.688_879_454_113_936,
-            (false, true, false) => 1.791_759_469_228_055,
-            _ => 2.995_732_273_553_991,
-        };
-        let iterations = (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize;
-        let step = |rows, hessian_rows: usize, damping| Step {
-            rows,
-            harmonics: if few { harmonics } else { per_logit(FAR_HARMONICS) },
-            damping,
-            momentum: 0.0,
-            hessian_rows: hessian_rows.min(rows),
-        };
-        let rare = variance < RARE;
-        // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
-        // made ones; outside of it they converge more slowly.
-        let (start, mut steps, full_steps, spectrum) = if few {
-            let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
-            steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 8));
-            (None, steps, 1, (1.0, 1.0))
-        } else {
-            // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
-            // the start's slope is not below 0.05.
-            let damping = if rare { 0.9 } else { 0.7 };
-            let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
-            let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
-            // Up to so many rows all Hessians use all of them: a subset that misses the few rows of a rare column leaves its weight
-            // and its curvature far off.
-            let small = rows <= THIRD_ROWS;
-            let mut steps = if small {
-                vec![step(rows, rows, 0.8), step(rows, rows, 1.0)]
-            } else {
-                vec![step(second, second, 1.0), step(THIRD_ROWS, START_ROWS, 1.0)]
-            };
-            if rows > MANY_ROWS {
-                steps.push(step(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }, LAST_ROWS, 1.0));
-            }
-            // The last Hessian comes with the first gradient of all rows, when the weights are near.
-            let last_rows = match (small, rows > MANY_ROWS, rare) {
-                (true, ..) => rows,
-                (_, false, _) => LAST_ROWS,
-                (_, true, true) => LARGE_LAST_ROWS,
-                (_, true, false) => OFTEN_LARGE_LAST_ROWS,
-            };
-            steps.push(step(rows, last_rows, 1.0));
-            let (after, spectrum) = match (small, rare, rows > MANY_ROWS) {
-                (true, ..) => (3, (0.7, 1.2)),
-                (false, true, false) => (3, (0.55, 1.3)),
-                (false, true, true) => (2, (0.78, 1.25)),
-                (false, false, _) => (3, (0.75, 1.25)),
-            };
-            (Some(start), steps, after, spectrum)
-        };
-        // The last of the full steps is the end check's.
-        let near = if few { harmonics } else { per_logit(NEAR_HARMONICS) };
-        let full_step = |(damping, momentum)| Step { rows, harmonics: near, damping, momentum, hessian_rows: 0 };
-        let mut full = momentum(full_steps, spectrum).map(full_step);
-        let last = full.next_back().unwrap_or(full_step((1.0, 0.0)));
-        steps.extend(full);
+        let plain = sizes.family == Family::Logistic && sizes.weights.is_none();
+        let course = steps::course(&sizes, width);
         Ok(Self {
             sizes,
-            start,
-            steps,
-            last,
+            start: course.start,
+            steps: course.steps,
+            last: course.last,
             interval,
-            harmonics,
-            trigonometric_bits: if few { 13 } else { 10 },
+            harmonics: course.harmonics,
+            trigonometric_bits: if few || sizes.family != Family::Logistic { 13 } else { 10 },
             frequency,
-            solver: SolverPlan { upper, lower, iterations },
-            variance,
-            // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
-            // ill-determined directions alone reaches half a unit.
-            tolerance: if few { 1.0 } else { 0.4 } / (rows as f64 * variance).sqrt(),
+            solver: course.solver,
+            usual_slope: course.usual_slope,
+            // Residuals of a logistic model are at most 1.
+            result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
+            function_bits,
+            weight_bits: (0..MOST_WEIGHT_BITS).find(|bits| f64::from(1u32 << bits) >= sizes.weight().0).unwrap_or(MOST_WEIGHT_BITS),
+            tolerance: course.tolerance,
         })
     }
 
@@ -313,10 +272,24 @@ impl Schedule {
         self.sizes.owner_columns + self.sizes.partner_columns + 1
     }
 
-    /// Rows that go through the gate in all steps together, the end check included.
+    /// Rows whose predictors are computed in all steps together, the end check included.
     #[must_use]
     pub fn gate_rows(&self) -> usize {
         self.steps.iter().map(|step| step.rows).sum::<usize>() + self.last.rows
+    }
+
+    /// Whether the start's slopes are the owner's secret.
+    #[must_use]
+    pub fn secret_start(&self) -> bool {
+        self.sizes.weights.is_some() || self.sizes.family == Family::Poisson
+    }
+
+    /// Bits of the integers by which the residuals of a linear model are multiplied; None where all rows count alike or the gate
+    /// multiplies.
+    #[must_use]
+    pub fn weigh_bits(&self) -> Option<u32> {
+        let weights = self.sizes.weights.filter(|_| self.sizes.family == Family::Linear)?;
+        Some(if weights.binary { 1 } else { REAL_WEIGHT_BITS })
     }
 
     /// The period of a step's gate in logits.
@@ -328,17 +301,28 @@ impl Schedule {
     /// Precision of a Hessian on so many rows.
     #[must_use]
     pub fn precision(&self, rows: usize) -> HessianPrecision {
-        HessianPrecision::new(rows, self.variance)
+        // The slopes of a logistic model are at most 1/4.
+        let largest = match self.sizes.family {
+            Family::Logistic => 0,
+            Family::Linear | Family::Gamma => 2,
+            Family::Poisson => 2 + self.function_bits,
+        };
+        HessianPrecision::new(rows, self.usual_slope, largest + self.weight_bits)
     }
 
-    /// The gates of a step, one after the other over its rows: those of its Hessian, with σ and σ′, and the others.
+    /// The gates of a step, one after the other over its rows: those of its Hessian, with residuals and slopes, and the others. A
+    /// linear model has none.
     #[must_use]
     pub fn gates(&self, step: &Step) -> Vec<GatePlan> {
+        if self.sizes.family == Family::Linear {
+            return Vec::new();
+        }
+        let scale = self.function_bits + self.weight_bits;
         let gate = GatePlan {
             rows: step.hessian_rows,
-            first_bits: RESULT_BITS,
+            first_bits: self.result_bits + scale,
             second_rows: step.hessian_rows,
-            second_bits: self.precision(step.hessian_rows).slope_bits,
+            second_bits: self.precision(step.hessian_rows).slope_bits + scale,
             harmonics: self.harmonics,
             half: false,
             bits: self.trigonometric_bits,
@@ -356,30 +340,13 @@ impl Schedule {
     }
 }
 
-/// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
-/// outer iteration, where H⁻¹·(full Hessian) has its spectrum within (low, high).
-fn momentum(count: usize, (low, high): (f64, f64)) -> impl DoubleEndedIterator<Item = (f64, f64)> {
-    let (centre, spread) = ((low + high) / 2.0, (high - low) / (high + low));
-    let mut weights = Vec::with_capacity(count);
-    let mut omega = 1.0;
-    for k in 0..count {
-        omega = match k {
-            0 => 1.0,
-            1 => 1.0 / (1.0 - spread * spread / 2.0),
-            _ => 1.0 / (1.0 - spread * spread * omega / 4.0),
-        };
-        weights.push((omega / centre, omega - 1.0));
-    }
-    weights.into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn sizes(rows: usize) -> PublicSizes {
-        PublicSizes { rows, owner_columns: 21, partner_columns: 21, rate_low: 0.05, rate_high: 0.2, logit_range: None }
+        PublicSizes::logistic(rows, 21, 21, (0.05, 0.2))
     }
 
     #[test]
@@ -400,23 +367,6 @@ mod tests {
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
         Schedule::new(wide).unwrap().check_gates()[0].level().unwrap();
-    }
-
-    #[test]
-    fn full_steps_follow_the_chebyshev_polynomial_of_the_spread() {
-        // The error of an eigendirection with 0.9 − eigenvalue = x after k steps is T_k(x/0.3)/T_k(0.9/0.3).
-        let chebyshev = |k: usize, x: f64| (2..=k).fold((1.0, x), |(a, b), _| (b, 2.0 * x * b - a)).1;
-        for k in 1..=4 {
-            for x in [-0.5, -0.2, 0.0, 0.31, 0.5, 0.8] {
-                let (mut before, mut error) = (0.0, 1.0);
-                for (damping, momentum) in momentum(k, (0.6, 1.2)) {
-                    let moved: f64 = -damping * (0.9 - x) * error + momentum * (error - before);
-                    (before, error) = (error, error + moved);
-                }
-                let exact = chebyshev(k, x / 0.3) / chebyshev(k, 0.9 / 0.3);
-                assert!((error - exact).abs() < 1e-12, "{k} steps, {x}: {error} for {exact}");
-            }
-        }
     }
 
     #[test]

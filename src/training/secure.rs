@@ -1,10 +1,12 @@
-//! The secure trainer: logistic regression on vertically split columns, nothing opened before the end.
+//! The secure trainer: generalised linear models on vertically split columns, nothing opened before the end.
 //!
-//! **Purpose.** min_w mean log-loss + λ/2·‖w‖² over the matched training rows, intercept free.
+//! **Purpose.** min_w of the mean loss of a [`crate::training::family::Family`], rows weighted or not, + λ/2·‖w‖² over the matched
+//! training rows, intercept free.
 //!
-//! **Functionality.** Owner: columns X_o after a column of ones, labels y. Partner: columns X_p. Each gets its own weights,
+//! **Functionality.** Owner: columns X_o after a column of ones, labels y, row weights u. Partner: columns X_p. Each gets its own weights,
 //! the owner also the intercept; both learn the bit `converged_and_in_range`. Equation of a step, on shares modulo 2^50:
-//! z = X_o·w_o + X_p·w_p; r = σ(z) − y; g = Xᵀr/m + Qw; H = Xᵀ·diag(σ′(z))·X/m + Q; w ← w − damping·H⁻¹g.
+//! z = X_o·w_o + X_p·w_p; r = residuals ([`crate::training::response`]); g = Xᵀr/m + Qw; H = Xᵀ·diag(slopes)·X/m + Q;
+//! w ← w − damping·H⁻¹g.
 //!
 //! **Security.** Semi-honest. z, r, g, H and w are additive shares throughout; the schedule, sizes and bits are public
 //! functions of the job. Openings go through [`crate::training::opening`] only.
@@ -19,35 +21,21 @@ use crate::error::{Exit, Failure};
 use crate::training::features::Features;
 use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::opening::{self, Ledger};
+use crate::training::response::{OwnerInput, Response};
 use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
-use crate::training::series;
 use crate::training::solver::solve;
-use crate::training::twin::sigmoid;
-use colift_algebra::gate::{self, Function, Gate, GatePlan, RESULT_BITS, Series};
+use colift_algebra::gate::{self, Function, Gate, GatePlan};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
 use colift_algebra::symmetric::SharedMatrix;
+use colift_algebra::weigh::weigh;
 use colift_algebra::{AlgebraError, Engine};
 use colift_channel::{Channel, ChannelError};
 use colift_correlation::{Role, compare};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::f64::consts::PI;
-
-/// What the owner adds to its columns.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnerInput<'a> {
-    /// Labels of the training rows, in the aligned order.
-    pub labels: &'a [bool],
-    /// Logit at the centre of the signed rate bucket, around which the gate's interval lies.
-    pub base_logit: f64,
-}
 
 /// Bits that bound a column entry or a ridge entry in a forward product.
 const FORWARD_BITS: u32 = 23;
-/// Amplitude of the end check's half harmonic.
-const HALF_HARMONIC: f64 = 0.5;
 /// Bits that bound a column entry in a backward product.
 const COLUMN_ENTRY_BITS: u32 = 14;
 
@@ -163,7 +151,7 @@ impl Party<'_> {
 
     /// Shares of the gradient of the constant model (24 fraction bits). Its residuals are the owner's own, so the owner's block
     /// is local and one product in one direction gives the partner's; the ridge is free of the intercept and adds nothing.
-    fn first_gradient(&mut self, residuals: Option<&[u64]>) -> Result<Vec<u64>, AlgebraError> {
+    fn first_gradient(&mut self, residuals: Option<&[u64]>, result_bits: u32) -> Result<Vec<u64>, AlgebraError> {
         let (rows, features) = (self.features.rows(), self.features);
         let (own, peers) = match residuals {
             Some(r) => {
@@ -180,51 +168,69 @@ impl Party<'_> {
             }
         };
         let sums = self.in_order(own, peers);
-        let batch = Batch { shares: &sums, modulus: MASK + 1, factor: mean_factor(rows) };
+        let batch = Batch { shares: &sums, modulus: MASK + 1, factor: mean_factor(rows, result_bits) };
         Ok(lift(self.engine, self.channel, &[batch])?.concat())
     }
 
-    /// Shares of the gradient (24 fraction bits) and of σ′ on the rows whose gates have it.
+    /// Shares of the gradient on the first `rows` rows (24 fraction bits), and of the slopes on the rows whose gates have them.
     fn gradient(
         &mut self,
         w: &[u64],
+        rows: usize,
         gates: &[GatePlan],
-        series: &SeriesBook,
-        centre: f64,
-        labels: Option<&[bool]>,
+        schedule: &Schedule,
+        response: Option<&Response<'_>>,
     ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
-        let rows = gates.iter().map(|gate| gate.rows).sum();
         let (mut z, ridge) = self.forward(w, rows)?;
-        if self.owner() {
-            let centre = ring50::from_real(centre, COLUMN_BITS + WEIGHT_BITS);
-            z.iter_mut().for_each(|z| *z = ring50::sub(*z, centre));
+        if let Some(response) = response {
+            response.shift(&mut z);
         }
         let (mut r, mut slopes) = (Vec::with_capacity(rows), Vec::new());
-        let functions: Vec<Vec<Function<'_>>> = gates.iter().map(|plan| series.of(plan)).collect();
-        let together: Vec<Gate<'_>> = gates.iter().zip(&functions).map(|(plan, functions)| Gate { plan, functions }).collect();
-        for functions in gate::evaluate_all(self.engine, self.channel, &together, &z)? {
-            let mut functions = functions.into_iter();
-            r.extend(functions.next().unwrap_or_default());
-            slopes.extend(functions.next().unwrap_or_default());
+        let mut first = 0;
+        let mut functions: Vec<Vec<Function<'_>>> = Vec::with_capacity(gates.len());
+        for plan in gates {
+            functions.push(response.map(|response| response.functions(plan, first)).unwrap_or_default());
+            first += plan.rows;
         }
-        for (r, label) in r.iter_mut().zip(labels.unwrap_or_default()) {
-            *r = ring50::sub(*r, u64::from(*label) << RESULT_BITS);
+        let together: Vec<Gate<'_>> = gates.iter().zip(&functions).map(|(plan, functions)| Gate { plan, functions }).collect();
+        for results in gate::evaluate_all(self.engine, self.channel, &together, &z[..first])? {
+            let mut results = results.into_iter();
+            r.extend(results.next().unwrap_or_default());
+            slopes.extend(results.next().unwrap_or_default());
+        }
+        if gates.is_empty() {
+            r = self.linear_residuals(&z, schedule, response)?;
+        }
+        if let Some(response) = response {
+            response.complete(&mut r);
         }
         let sums = self.backward(&r)?;
         let exp2 = |bits: u32| f64::from(bits).exp2();
-        let mean = mean_factor(rows);
+        let mean = mean_factor(rows, schedule.result_bits);
         let shrink = exp2(STEP_BITS) / exp2(RIDGE_BITS + WEIGHT_BITS);
         let batches =
             [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
         Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), slopes))
     }
+
+    /// Shares of u·v for v = z − y, with the schedule's fraction bits.
+    fn linear_residuals(&mut self, v: &[u64], schedule: &Schedule, response: Option<&Response<'_>>) -> Result<Vec<u64>, AlgebraError> {
+        let shrink = f64::from(schedule.result_bits as i32 - (COLUMN_BITS + WEIGHT_BITS) as i32).exp2();
+        let Some(bits) = schedule.weigh_bits() else {
+            return Ok(lift(self.engine, self.channel, &[Batch { shares: v, modulus: MASK + 1, factor: shrink }])?.concat());
+        };
+        let weights = response.map(|response| response.integer_weights(v.len(), bits));
+        let weighed = weigh(self.engine, self.channel, weights.as_deref(), bits, v)?;
+        let unit = f64::from(1u32 << schedule.weight_bits) / f64::from((1u32 << bits) - 1);
+        Ok(lift(self.engine, self.channel, &[Batch { shares: &weighed, modulus: MASK + 1, factor: shrink * unit }])?.concat())
+    }
 }
 
 /// What turns sums over `rows` rows into means with [`STEP_BITS`].
-fn mean_factor(rows: usize) -> f64 {
+fn mean_factor(rows: usize, result_bits: u32) -> f64 {
     let exp2 = |bits: u32| f64::from(bits).exp2();
-    exp2(STEP_BITS) / (rows as f64 * exp2(COLUMN_BITS + RESULT_BITS))
+    exp2(STEP_BITS) / (rows as f64 * exp2(COLUMN_BITS + result_bits))
 }
 
 /// What a party has when a training ended well.
@@ -253,16 +259,12 @@ pub fn train(
 ) -> Result<Trained, Failure> {
     let peer_width = schedule.weights() - features.width();
     let mut party = Party { engine, channel, features, peer_width };
-    let centre = owner.map_or(0.0, |o| o.base_logit) + (schedule.interval.low + schedule.interval.high) / 2.0;
-    let series = match owner {
-        Some(o) => SeriesBook::fit(schedule, o.base_logit)?,
-        None => SeriesBook::default(),
-    };
-    let labels = owner.map(|o| o.labels);
+    let response = owner.map(|input| Response::new(input, schedule)).transpose()?;
+    let response = response.as_ref();
     let mut w = vec![0u64; party.size()];
     // The constant model's own intercept is the owner's secret like its other shares.
-    let start_logit = owner.map_or(0.0, |o| constant_logit(o.labels, schedule));
-    w[0] = ring50::from_real(start_logit, WEIGHT_BITS);
+    let constant = response.map_or(0.0, Response::constant_predictor);
+    w[0] = ring50::from_real(constant, WEIGHT_BITS);
     let early = u64::from(schedule.start.is_some());
     let total = early + schedule.steps.len() as u64 + 1;
     let size = party.size();
@@ -272,12 +274,16 @@ pub fn train(
     let mut before = w.clone();
     if let Some(start) = &schedule.start {
         progress(0, total);
-        let residuals: Option<Vec<u64>> = owner.map(|o| {
-            let value = |label: bool| ring50::from_real(sigmoid(start_logit) - f64::from(u8::from(label)), RESULT_BITS);
-            o.labels.iter().map(|label| value(*label)).collect()
-        });
-        let g = party.first_gradient(residuals.as_deref())?;
-        let shares = constant_hessian(&mut party, start, &schedule.precision(start.hessian_rows))?;
+        let residuals = response.map(|response| response.constant_residuals(constant));
+        let g = party.first_gradient(residuals.as_deref(), schedule.result_bits)?;
+        let precision = schedule.precision(start.hessian_rows);
+        let shares = if schedule.secret_start() {
+            // The slopes are the owner's own: its shares are all there is of them.
+            let slopes = response.map(|response| response.constant_slopes(constant, start.hessian_rows, precision.slope_bits));
+            hessian(&mut party, &slopes.unwrap_or_else(|| vec![0; start.hessian_rows]), &precision)?
+        } else {
+            constant_hessian(&mut party, start, &precision)?
+        };
         let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size)?;
         let step = solve(&mut party, &exchanged, &g, &schedule.solver)?;
         apply(&mut party, &mut w, &mut before, &step, start.damping, 0.0)?;
@@ -285,7 +291,7 @@ pub fn train(
     }
     for (done, step) in schedule.steps.iter().enumerate() {
         progress(early + done as u64, total);
-        let (g, slopes) = party.gradient(&w, &schedule.gates(step), &series, centre, labels)?;
+        let (g, slopes) = party.gradient(&w, step.rows, &schedule.gates(step), schedule, response)?;
         if !slopes.is_empty() {
             let shares = hessian(&mut party, &slopes, &schedule.precision(step.hessian_rows))?;
             matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size)?);
@@ -296,7 +302,7 @@ pub fn train(
     }
     progress(total - 1, total);
     // End check: a step whose function tells logits from their aliases; it and the last step must be small.
-    let (g, _) = party.gradient(&w, &schedule.check_gates(), &series, centre, labels)?;
+    let (g, _) = party.gradient(&w, schedule.last.rows, &schedule.check_gates(), schedule, response)?;
     let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
     let proposed = solve(&mut party, matrix, &g, &schedule.solver)?;
     let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
@@ -316,13 +322,6 @@ pub fn train(
         Some(_) => Trained { intercept: weights.first().copied(), coefficients: weights[1..].to_vec() },
         None => Trained { intercept: None, coefficients: weights },
     })
-}
-
-/// Logit of the labels' rate, kept within the signed bucket.
-fn constant_logit(labels: &[bool], schedule: &Schedule) -> f64 {
-    let rate = labels.iter().filter(|label| **label).count() as f64 / labels.len().max(1) as f64;
-    let rate = rate.clamp(schedule.sizes.rate_low, schedule.sizes.rate_high);
-    (rate / (1.0 - rate)).ln()
 }
 
 /// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.
@@ -350,42 +349,6 @@ fn apply(
     }
     *before = std::mem::replace(w, next);
     Ok(())
-}
-
-/// The owner's series of every kind of gate by (harmonics, half harmonic): σ and σ′. The partner's is empty.
-///
-/// The end check's σ is a series of σ(z) − ½·cos(π·u/P), u = z − centre, plus that half harmonic. One period further the half
-/// harmonic has the other sign, so that residuals of logits that left the period are off by up to 1 and the step that they propose
-/// is large.
-#[derive(Debug, Default)]
-struct SeriesBook(BTreeMap<(usize, bool), Vec<Series>>);
-
-impl SeriesBook {
-    fn fit(schedule: &Schedule, base_logit: f64) -> Result<Self, Failure> {
-        let (low, high) = (base_logit + schedule.interval.low, base_logit + schedule.interval.high);
-        let (centre, period) = ((low + high) / 2.0, schedule.period());
-        let fit = |function: &dyn Fn(f64) -> f64, harmonics| Ok::<_, Failure>(series::fit(function, low, high, period, harmonics)?.series);
-        let mut book = BTreeMap::new();
-        let steps = schedule.steps.iter().flat_map(|step| schedule.gates(step));
-        for gate in steps.chain(schedule.check_gates()) {
-            let Entry::Vacant(place) = book.entry((gate.harmonics, gate.half)) else { continue };
-            let half = |z: f64| HALF_HARMONIC * (PI * (z - centre) / period).cos();
-            place.insert(if gate.half {
-                let mut check = fit(&|z| sigmoid(z) - half(z), gate.harmonics)?;
-                check.harmonics.push((HALF_HARMONIC, 0.0));
-                vec![check]
-            } else {
-                vec![fit(&sigmoid, gate.harmonics)?, fit(&|z| sigmoid(z) * (1.0 - sigmoid(z)), gate.harmonics)?]
-            });
-        }
-        Ok(Self(book))
-    }
-
-    /// The functions of a gate, on the owner's side.
-    fn of(&self, gate: &GatePlan) -> Vec<Function<'_>> {
-        let series = self.0.get(&(gate.harmonics, gate.half)).and_then(|series| series.get(..gate.functions())).unwrap_or_default();
-        series.iter().map(|series| Function { series, factor: None }).collect()
-    }
 }
 
 fn not_converged(schedule: &Schedule) -> Failure {

@@ -11,7 +11,9 @@ use ndarray::Array2;
 use std::f64::consts::{PI, TAU};
 
 /// Weight of the whole gap against the whole interval.
-const GAP_WEIGHT: f64 = 1e-5;
+pub const GAP: f64 = 1e-5;
+/// The same for exponential functions, whose errors count relative to values far below their largest one.
+pub const LIGHT_GAP: f64 = 1e-11;
 /// Lawson iterations.
 const ITERATIONS: usize = 12;
 
@@ -24,11 +26,18 @@ pub struct FittedSeries {
     pub error: f64,
 }
 
-/// Fits `function` on \[low, high\] as a series of `period` in z − centre, centre = (low + high) / 2.
+/// With the weight `gap_weight` of the gap, fits `function` on \[low, high\] as a series of `period` in z − centre, centre = (low + high) / 2.
 ///
 /// # Errors
 /// Exit 1 when the normal equations are singular.
-pub fn fit(function: &dyn Fn(f64) -> f64, low: f64, high: f64, period: f64, harmonics: usize) -> Result<FittedSeries, Failure> {
+pub fn fit(
+    function: &dyn Fn(f64) -> f64,
+    low: f64,
+    high: f64,
+    period: f64,
+    harmonics: usize,
+    gap_weight: f64,
+) -> Result<FittedSeries, Failure> {
     let (centre, half) = ((low + high) / 2.0, (high - low) / 2.0);
     let points = 12 * harmonics + 200;
     let gap_points = ((points as f64 * (period - 2.0 * half) / (2.0 * half)) as usize).max(50);
@@ -55,7 +64,7 @@ pub fn fit(function: &dyn Fn(f64) -> f64, low: f64, high: f64, period: f64, harm
     let mut weights = vec![1.0 / points as f64; points];
     let mut best: Option<(Vec<f64>, f64)> = None;
     for _ in 0..ITERATIONS {
-        let rows = inside.iter().zip(&weights).map(|(p, w)| (p, *w)).chain(gap.iter().map(|p| (p, GAP_WEIGHT / gap_points as f64)));
+        let rows = inside.iter().zip(&weights).map(|(p, w)| (p, *w)).chain(gap.iter().map(|p| (p, gap_weight / gap_points as f64)));
         let coefficients = solve(rows, unknowns)?;
         let errors: Vec<f64> = inside.iter().map(|(row, y)| (dot(row, &coefficients) - y).abs()).collect();
         let worst = errors.iter().copied().fold(0.0, f64::max);
@@ -123,7 +132,7 @@ mod tests {
         {
             let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
             for (function, top) in [(&sigmoid as &dyn Fn(f64) -> f64, 1.0), (&slope, 0.25)] {
-                let fitted = fit(function, low, high, period, harmonics).unwrap();
+                let fitted = fit(function, low, high, period, harmonics, GAP).unwrap();
                 assert!(fitted.error < limit, "error {}", fitted.error);
                 for i in 0..1000 {
                     let u = period * (f64::from(i) / 1000.0 - 0.5);

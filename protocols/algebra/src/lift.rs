@@ -2,10 +2,10 @@
 //!
 //! **Purpose.** After the gate (from a prime t to 2^50) and wherever a product's scale must shrink (gradients, Hessian, solver).
 //!
-//! **Functionality.** Shares of v modulo T, |v| < T/4, and a public factor f; both get shares of f·v modulo 2^50, off by at
+//! **Functionality.** Shares of v modulo T, |v| < T/4·31/32, and a public factor f; both get shares of f·v modulo 2^50, off by at
 //! most two units.
 //!
-//! **Why it is exact.** One party adds T/4, so V = v + ⌊T/4⌋ lies in \[0, T/2). With signed shares x' = x − T·top(x), where
+//! **Why it is exact.** One party adds about T/4, so V = v + T/4 lies in \[0, T/2). With signed shares x' = x − T·top(x), where
 //! top(x) says whether x is in the upper half, V = x'_1 + x'_2 + T·top_1·top_2 over the integers: the only joint term is the
 //! product of two private bits, one correlated oblivious transfer with payload round(f·T).
 //!
@@ -34,6 +34,9 @@ pub struct Batch<'a> {
     pub factor: f64,
 }
 
+/// From so many units in a quarter of the modulus on, the offset is a multiple of a unit: at most a thirty-second away from T/4.
+const LEAST_UNITS: i128 = 16;
+
 /// A public real factor as a 40-bit integer over a power of two, so that both parties round alike.
 #[derive(Clone, Copy, Debug)]
 struct Factor {
@@ -52,11 +55,26 @@ impl Factor {
         Self { numerator: scaled.round() as i128, shift }
     }
 
+    /// round(f·x).
+    fn rounded(self, x: i128) -> i128 {
+        let product = x * self.numerator;
+        if self.shift == 0 { product } else { (product + (1 << (self.shift - 1))) >> self.shift }
+    }
+
     /// round(f·x) modulo 2^50.
     fn times(self, x: i128) -> u64 {
-        let product = x * self.numerator;
-        let rounded = if self.shift == 0 { product } else { (product + (1 << (self.shift - 1))) >> self.shift };
-        (rounded as u64) & MASK
+        (self.rounded(x) as u64) & MASK
+    }
+
+    /// The multiple of 1/f next to T/4: f times it has no rounding error, which would be the same for every element, a bias of up
+    /// to half a unit.
+    fn offset(self, t: u64) -> u64 {
+        let units = self.rounded(i128::from(t / 4));
+        if units.abs() < LEAST_UNITS {
+            return t / 4;
+        }
+        let nearest = ((units << self.shift) + self.numerator / 2) / self.numerator;
+        u64::try_from(nearest).unwrap_or(t / 4)
     }
 }
 
@@ -79,7 +97,7 @@ pub fn lift(engine: &mut Engine, channel: &mut dyn Channel, batches: &[Batch<'_>
     let mut shares: Vec<Vec<u64>> = Vec::with_capacity(batches.len());
     for batch in batches {
         let (factor, t) = (Factor::new(batch.factor), batch.modulus);
-        let (offset, wrap) = (t / 4, factor.times(i128::from(t)));
+        let (offset, wrap) = (factor.offset(t), factor.times(i128::from(t)));
         let lifted = batch.shares.iter().map(|share| {
             let x = if first { (share + offset) % t } else { *share };
             let top = x > (t - 1) / 2;

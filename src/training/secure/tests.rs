@@ -45,14 +45,7 @@ fn case(rows: usize, owner: usize, partner: usize, intercept: f64, seed: u64) ->
 }
 
 fn sizes(case: &Case, rate: (f64, f64), logit_range: Option<(f64, f64)>) -> PublicSizes {
-    PublicSizes {
-        rows: case.labels.len(),
-        owner_columns: case.owner.ncols(),
-        partner_columns: case.partner.ncols(),
-        rate_low: rate.0,
-        rate_high: rate.1,
-        logit_range,
-    }
+    PublicSizes { logit_range, ..PublicSizes::logistic(case.labels.len(), case.owner.ncols(), case.partner.ncols(), rate) }
 }
 
 type Outcome = (Result<Trained, Failure>, Vec<opening::Opened>);

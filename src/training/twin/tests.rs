@@ -249,9 +249,10 @@ fn the_gap_to_the_twin_is_measured_in_its_own_units() {
 
 #[test]
 fn losses_survive_extreme_logits() {
-    assert_eq!((log_loss(800.0, true), log_loss(-800.0, false)), (0.0, 0.0));
-    assert_eq!((log_loss(800.0, false), log_loss(-800.0, true)), (800.0, 800.0));
-    assert!((log_loss(0.3, true) - (1.0 + (-0.3f64).exp()).ln()).abs() < 1e-15);
+    let log_loss = |z, y| Family::Logistic.loss(z, y);
+    assert_eq!((log_loss(800.0, 1.0), log_loss(-800.0, 0.0)), (0.0, 0.0));
+    assert_eq!((log_loss(800.0, 0.0), log_loss(-800.0, 1.0)), (800.0, 800.0));
+    assert!((log_loss(0.3, 1.0) - (1.0 + (-0.3f64).exp()).ln()).abs() < 1e-15);
     assert_eq!((sigmoid(0.0), sigmoid(1000.0), sigmoid(-1000.0)), (0.5, 1.0, 0.0));
     assert!((mean_loss(&[0.0, 0.0], &[true, false]) - std::f64::consts::LN_2).abs() < 1e-15);
 }

@@ -1,0 +1,240 @@
+//! Which steps a training takes, by family: rows, lengths, Hessians, the solver and the end check's bound.
+//!
+//! Chosen by plaintext simulation on the real sets and on made ones (docs/adr/0006, 0009, 0011, 0020).
+
+use super::{Family, PublicSizes, SolverPlan, Start, Step};
+
+/// Below this many rows all steps run on all rows with a wide interval.
+pub(super) const FEW_ROWS: usize = 5_000;
+/// Rows of the first Hessian, whose slopes are public.
+const START_ROWS: usize = 8_192;
+/// Rows of the second step and its Hessian.
+const SECOND_ROWS: usize = 16_384;
+/// The same for rare labels, which leave fewer informative rows.
+const RARE_SECOND_ROWS: usize = 24_576;
+/// Rows of the third step; up to so many, all steps use all rows.
+const THIRD_ROWS: usize = 45_056;
+/// Rows of the fourth step, which only trainings with many rows have.
+const FOURTH_ROWS: usize = 196_608;
+/// The same for labels that are not rare, whose standard errors are smaller.
+const OFTEN_FOURTH_ROWS: usize = 245_760;
+/// Rows of the last Hessian.
+const LAST_ROWS: usize = 24_576;
+/// The same with many rows, whose steps cost more than Hessians.
+const LARGE_LAST_ROWS: usize = 65_536;
+/// The same for labels that are not rare.
+const OFTEN_LARGE_LAST_ROWS: usize = 98_304;
+/// Harmonics a unit of the interval of an exponential function.
+const EXPONENTIAL_HARMONICS: f64 = 2.0;
+/// Harmonics a logit of the interval. Slopes need the most; the residuals of steps that end far from the optimum the least: with
+/// 9, 11 and 12 on 20 logits the series are off by up to 7e-4, 2e-4 and 1e-4.
+const HESSIAN_HARMONICS: f64 = 0.6;
+/// The same for residuals of the full steps.
+const NEAR_HARMONICS: f64 = 0.55;
+/// The same for residuals of the steps before.
+const FAR_HARMONICS: f64 = 0.45;
+/// Least slope of the start.
+const LEAST_START_SLOPE: f64 = 0.05;
+/// From this many rows on a step on all rows costs more than larger Hessians.
+const MANY_ROWS: usize = 1 << 18;
+/// Below this variance of the label a training takes one more step on all rows.
+const RARE: f64 = 0.05;
+/// ln 6, ln 20 and ln 40: how far the solver shrinks the slowest eigenvector within its bounds.
+const ACCURACY: [f64; 3] = [1.791_759_469_228_055, 2.995_732_273_553_991, 3.688_879_454_113_936];
+
+/// What a family's trainings differ in.
+pub(super) struct Course {
+    pub(super) start: Option<Start>,
+    pub(super) steps: Vec<Step>,
+    pub(super) last: Step,
+    pub(super) harmonics: usize,
+    pub(super) solver: SolverPlan,
+    pub(super) usual_slope: f64,
+    pub(super) tolerance: f64,
+}
+
+/// The steps of these sizes; the gate's interval is `width` wide.
+pub(super) fn course(sizes: &PublicSizes, width: f64) -> Course {
+    let few = sizes.rows < FEW_ROWS;
+    match sizes.family {
+        Family::Logistic => logistic(sizes, width, few),
+        Family::Linear | Family::Gamma => constant_slopes(sizes, width, few),
+        Family::Poisson => poisson(sizes, width, few),
+    }
+}
+
+/// Harmonics of an interval with so many a unit.
+fn harmonics(each: f64, width: f64) -> usize {
+    ((each * width).ceil() as usize).clamp(9, 96)
+}
+
+/// A step of these rows with a new Hessian.
+fn step(rows: usize, hessian_rows: usize, damping: f64, harmonics: usize) -> Step {
+    Step { rows, harmonics, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows) }
+}
+
+/// A solver that converges by the factor e^−accuracy within its bounds.
+fn solver(upper: f64, lower: f64, accuracy: f64) -> SolverPlan {
+    SolverPlan { upper, lower, iterations: (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize }
+}
+
+/// Full steps with one Hessian, in the order they are made; the last one is the end check's.
+fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize) -> (Vec<Step>, Step) {
+    let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0 };
+    let mut full = momentum(count, spectrum).map(one);
+    let last = full.next_back().unwrap_or(one((1.0, 0.0)));
+    (full.collect(), last)
+}
+
+fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+    let rows = sizes.rows;
+    let (limit, mean) = sizes.weight();
+    // 0.6 a logit keeps the series' error near 2e-4. With 48 on [-60, 60] it is 2e-3, a bias of up to 0.18 standard errors
+    // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes.rs).
+    let for_hessian = harmonics(HESSIAN_HARMONICS, width);
+    let odds = ((sizes.rate.0 / (1.0 - sizes.rate.0)) * (sizes.rate.1 / (1.0 - sizes.rate.1))).sqrt();
+    let rate = odds / (1.0 + odds);
+    let variance = rate * (1.0 - rate);
+    let (rare, many) = (variance < RARE, rows > MANY_ROWS);
+    // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
+    // full steps are more, ln 6 is enough; with many rows, where full steps are few and dear, it is ln 40.
+    let accuracy = match (few, rare, many) {
+        (false, _, true) => ACCURACY[2],
+        (false, true, false) => ACCURACY[0],
+        _ => ACCURACY[1],
+    };
+    let lower = if few { 0.0005 } else { variance / 30.0 };
+    let solver = solver(0.75 * limit, mean * lower, accuracy);
+    let near = if few { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
+    let far = if few { for_hessian } else { harmonics(FAR_HARMONICS, width) };
+    let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, far);
+    // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
+    // made ones; outside of it they converge more slowly.
+    let (start, mut steps, after, spectrum) = if few {
+        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
+        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 8));
+        (None, steps, 1, (1.0, 1.0))
+    } else {
+        // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
+        // the start's slope is not below 0.05.
+        let damping = if rare { 0.9 } else { 0.7 };
+        let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
+        let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
+        // Up to so many rows all Hessians use all of them: a subset that misses the few rows of a rare column leaves its weight
+        // and its curvature far off.
+        let small = rows <= THIRD_ROWS;
+        let mut steps = if small {
+            vec![step(rows, rows, 0.8), step(rows, rows, 1.0)]
+        } else {
+            vec![step(second, second, 1.0), step(THIRD_ROWS, START_ROWS, 1.0)]
+        };
+        if many {
+            steps.push(step(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }, LAST_ROWS, 1.0));
+        }
+        // The last Hessian comes with the first gradient of all rows, when the weights are near.
+        let last_rows = match (small, many, rare) {
+            (true, ..) => rows,
+            (_, false, _) => LAST_ROWS,
+            (_, true, true) => LARGE_LAST_ROWS,
+            (_, true, false) => OFTEN_LARGE_LAST_ROWS,
+        };
+        steps.push(step(rows, last_rows, 1.0));
+        let (after, spectrum) = match (small, rare, many) {
+            (true, ..) => (3, (0.7, 1.2)),
+            (false, true, false) => (3, (0.55, 1.3)),
+            (false, true, true) => (2, (0.78, 1.25)),
+            (false, false, _) => (3, (0.75, 1.25)),
+        };
+        (Some(start), steps, after, spectrum)
+    };
+    let (full, last) = full_steps(rows, after, spectrum, near);
+    steps.extend(full);
+    let usual_slope = variance * mean;
+    // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
+    // ill-determined directions alone reaches half a unit.
+    let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
+    Course { start, steps, last, harmonics: for_hessian, solver, usual_slope, tolerance }
+}
+
+/// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
+/// model's steps converge as fast as the solver; the gamma model's Hessian differs from Fisher's, so its steps are more.
+fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+    let rows = sizes.rows;
+    let (limit, mean) = sizes.weight();
+    let linear = sizes.family == Family::Linear;
+    let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
+    let start = Start { hessian_rows: THIRD_ROWS.min(rows), damping: 1.0, slope: 1.0 };
+    // Own blocks are whitened: two of them have eigenvalues of at most 2, the ridge at most 1/4.
+    let solver = solver(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
+    let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
+    // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
+    let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
+    Course { start: Some(start), steps, last, harmonics, solver, usual_slope: mean, tolerance }
+}
+
+/// Poisson models: Newton steps as of a logistic model whose labels are not rare.
+fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+    let rows = sizes.rows;
+    let (limit, mean) = sizes.weight();
+    let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
+    let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, harmonics);
+    let (start, mut steps, after, spectrum) = if few {
+        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.8)];
+        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 6));
+        (None, steps, 1, (1.0, 1.0))
+    } else {
+        // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
+        let small = rows <= THIRD_ROWS;
+        let start = Start { hessian_rows: if small { rows } else { START_ROWS }, damping: 0.5, slope: 1.0 };
+        let steps = if small {
+            vec![step(rows, rows, 0.8), step(rows, rows, 1.0), step(rows, rows, 1.0)]
+        } else {
+            vec![step(SECOND_ROWS, SECOND_ROWS, 1.0), step(THIRD_ROWS, SECOND_ROWS, 1.0), step(rows, THIRD_ROWS, 1.0)]
+        };
+        (Some(start), steps, 3, (0.75, 1.25))
+    };
+    let (full, last) = full_steps(rows, after, spectrum, harmonics);
+    steps.extend(full);
+    // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 12 is twice what made sets have.
+    let solver = solver(12.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
+    Course { start, steps, last, harmonics, solver, usual_slope: mean, tolerance: 0.4 / (rows as f64 * mean).sqrt() }
+}
+
+/// (damping, momentum) of `count` full steps with one Hessian: the Chebyshev semi-iteration (Golub and Varga 1961) of the
+/// outer iteration, where H⁻¹·(full Hessian) has its spectrum within (low, high).
+fn momentum(count: usize, (low, high): (f64, f64)) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+    let (centre, spread) = ((low + high) / 2.0, (high - low) / (high + low));
+    let mut weights = Vec::with_capacity(count);
+    let mut omega = 1.0;
+    for k in 0..count {
+        omega = match k {
+            0 => 1.0,
+            1 => 1.0 / (1.0 - spread * spread / 2.0),
+            _ => 1.0 / (1.0 - spread * spread * omega / 4.0),
+        };
+        weights.push((omega / centre, omega - 1.0));
+    }
+    weights.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_steps_follow_the_chebyshev_polynomial_of_the_spread() {
+        // The error of an eigendirection with 0.9 − eigenvalue = x after k steps is T_k(x/0.3)/T_k(0.9/0.3).
+        let chebyshev = |k: usize, x: f64| (2..=k).fold((1.0, x), |(a, b), _| (b, 2.0 * x * b - a)).1;
+        for k in 1..=4 {
+            for x in [-0.5, -0.2, 0.0, 0.31, 0.5, 0.8] {
+                let (mut before, mut error) = (0.0, 1.0);
+                for (damping, momentum) in momentum(k, (0.6, 1.2)) {
+                    let moved: f64 = -damping * (0.9 - x) * error + momentum * (error - before);
+                    (before, error) = (error, error + moved);
+                }
+                let exact = chebyshev(k, x / 0.3) / chebyshev(k, 0.9 / 0.3);
+                assert!((error - exact).abs() < 1e-12, "{k} steps, {x}: {error} for {exact}");
+            }
+        }
+    }
+}
