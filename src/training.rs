@@ -8,6 +8,7 @@ pub mod family;
 pub mod features;
 mod hessian;
 pub mod linear;
+pub mod memory;
 pub mod opening;
 pub mod response;
 pub mod scaling;
