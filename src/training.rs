@@ -9,6 +9,7 @@ pub mod features;
 mod hessian;
 pub mod inference;
 pub mod linear;
+pub mod memory;
 pub mod opening;
 pub mod response;
 pub mod scaling;

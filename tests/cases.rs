@@ -65,6 +65,7 @@ fn judge(name: &str, (owner, partner, labels): (Array2<f64>, Array2<f64>, Vec<bo
         move |channel: &mut colift_channel::memory::MemoryChannel| -> (Trained, Counters) {
             let features = Features::new(&x, L2, role == Role::First).unwrap();
             let mut engine = Engine::setup(channel, role).unwrap();
+            let labels = labels.as_deref().map(twin::numbers);
             let owner = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit: bucket.base_logit() });
             let trained = train(&mut engine, channel, &features, owner, &schedule, &mut Ledger::new(&REVEAL), &|_, _| ()).unwrap();
             (trained, channel.counters())

@@ -185,6 +185,18 @@ fn a_run_that_does_not_converge_looks_the_same_up_to_its_listed_bit() {
 }
 
 #[test]
+fn a_training_that_needs_more_memory_than_allowed_ends_before_anything_is_encrypted() {
+    // The table is small; the training's tables and keys alone are more.
+    let run = recorded(&world(SMALL, Content::Normal, 9, &Terms { owner_memory: Some("8M"), ..Terms::default() }));
+    assert_eq!(run.owner.0.as_ref().unwrap().as_ref().err().unwrap().exit, Exit::Cap);
+    assert!(run.partner.0.as_ref().unwrap().is_err());
+    let owners = &run.owner.1;
+    assert!(owners.iter().any(|entry| entry.kind.code == 0x0121) && owners.iter().all(|entry| entry.kind.code < 0x0300));
+    assert!(run.partner.1.iter().all(|entry| entry.direction == Direction::Sent || entry.kind.code < 0x0300));
+    recorded(&world(SMALL, Content::Normal, 9, &Terms { owner_memory: Some("1G"), ..Terms::default() })).logs("allowed");
+}
+
+#[test]
 fn an_overlap_run_shows_sizes_only() {
     let terms = Terms { task: "overlap", reveal: None, ..Terms::default() };
     let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
@@ -523,14 +535,7 @@ fn costs_of_stated_sizes_are_as_committed() {
 /// Declared bytes of both sides at a million rows.
 fn declared_bytes(columns: usize, rate: f64) -> u64 {
     let bucket = RateBucket::for_rate(rate).unwrap();
-    let public = PublicSizes {
-        rows: 1_000_000,
-        owner_columns: columns,
-        partner_columns: columns,
-        rate_low: bucket.low(),
-        rate_high: bucket.high(),
-        logit_range: None,
-    };
+    let public = PublicSizes::logistic(1_000_000, columns, columns, (bucket.low(), bucket.high()));
     let (owner, partner) = declare_training(&Schedule::new(public).unwrap()).unwrap();
     let (owner, partner) = (owner.counters(), partner.counters());
     println!("10^6 x ({columns} + {columns}), {rate}: {} + {} bytes", owner.bytes_sent, partner.bytes_sent);

@@ -5,7 +5,6 @@
 
 use super::*;
 use crate::error::Exit;
-use crate::evaluation::Wald;
 use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Interval, paired_bootstrap};
 use crate::training::twin::tests::Joined;
 use serde_json::Value;

@@ -125,6 +125,8 @@ pub struct World {
 /// The job's shared part besides the fixed keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
+    /// The owner's `max_memory`.
+    pub owner_memory: Option<&'a str>,
     /// `logistic` or `overlap`.
     pub task: &'a str,
     /// The protocol of the matching.
@@ -142,7 +144,7 @@ pub const EVERYTHING: [&str; 6] =
 
 impl Default for Terms<'_> {
     fn default() -> Self {
-        Self { task: "logistic", matching: "ecdh", reveal: Some(&EVERYTHING), rate: "20-50%", range: [-8.0, 8.0] }
+        Self { owner_memory: None, task: "logistic", matching: "ecdh", reveal: Some(&EVERYTHING), rate: "20-50%", range: [-8.0, 8.0] }
     }
 }
 
@@ -213,6 +215,9 @@ pub fn world(sizes: Sizes, content: Content, seed: u64, terms: &Terms<'_>) -> Wo
         let mut private = format!("data = \"{}.csv\"\n", side.name());
         if side == Side::Owner && terms.task == "logistic" {
             private += "split = \"split\"\n";
+        }
+        if let Some(most) = terms.owner_memory.filter(|_| side == Side::Owner) {
+            private += &format!("max_memory = \"{most}\"\n");
         }
         private += if side == Side::Owner { "link = { listen = \"127.0.0.1:0\" }\n" } else { "link = { dial = \"127.0.0.1:9\" }\n" };
         prepare(Job::parse(&terms.text(&private), side, folder.path()).unwrap()).unwrap()

@@ -26,7 +26,11 @@ use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Pla
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+mod kept;
+
+pub use kept::Kept;
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
 const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
@@ -218,6 +222,17 @@ impl Plan {
         self.declare_replies(|length| meter.received(length));
     }
 
+    /// Bytes of memory that either side's part of the product takes at most, beside its entries and shares: the uploads, the sums
+    /// and factors of the tiles under work, two waves of replies.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let (threads, poly) = (rayon::current_num_threads(), self.level.primes() * N * size_of::<u32>());
+        let uploads = 2 * poly * self.uploads() + 2 * UPLOAD_WAVE * Ciphertext::upload_bytes(self.level);
+        let work = threads * (2 * 2 * poly * self.column_tiles() + BATCH * poly);
+        let wave = 4 * threads * self.column_tiles() * (reply::masked_bytes(N) + N * size_of::<u64>());
+        (uploads + work + wave) as u64
+    }
+
     /// Bytes the encryptor sends (`upload`) and the holder sends (`reply`).
     #[must_use]
     pub fn cost(&self) -> Cost {
@@ -345,6 +360,21 @@ pub fn multiply(
     uploaded: &Uploaded,
     entries: Entries<'_>,
 ) -> Result<Vec<u64>, AlgebraError> {
+    multiply_again(engine, channel, plan, uploaded, entries, &Kept::default())
+}
+
+/// [`multiply`] with an A that is multiplied several times: its transformed tiles are taken from `kept`, and left there.
+///
+/// # Errors
+/// As [`multiply`].
+pub fn multiply_again(
+    engine: &mut Engine,
+    channel: &mut dyn Channel,
+    plan: &Plan,
+    uploaded: &Uploaded,
+    entries: Entries<'_>,
+    kept: &Kept,
+) -> Result<Vec<u64>, AlgebraError> {
     let (m, _, _) = plan.tile;
     let (rows, columns) = (plan.shape.rows, plan.shape.columns);
     let mut share = vec![0u64; rows * columns];
@@ -365,13 +395,19 @@ pub fn multiply(
                 let mut scratch = Vec::new();
                 let tiles: Vec<usize> = (0..plan.inner_tiles()).collect();
                 for batch in tiles.chunks(BATCH) {
-                    for (factor, jt) in factors.iter_mut().zip(batch) {
-                        plan.factor(&rows, *jt, entries, factor, &mut scratch);
+                    let places: Vec<_> = batch.iter().map(|jt| kept.place(plan, first + offset, *jt)).collect();
+                    for ((factor, jt), place) in factors.iter_mut().zip(batch).zip(&places) {
+                        if place.is_none_or(|place| place.get().is_none()) {
+                            plan.factor(&rows, *jt, entries, factor, &mut scratch);
+                            place.iter().for_each(|place| kept.offer(place, factor));
+                        }
                     }
+                    let ready = factors.iter().zip(&places).map(|(made, place)| place.and_then(OnceLock::get).unwrap_or(made));
+                    let ready: Vec<&Poly> = ready.map(PlainPoly::poly).collect();
                     for (k, (c0, c1)) in sums.iter_mut().enumerate() {
                         let with = |half: fn(&Ciphertext) -> &Poly| {
                             let ciphertexts = batch.iter().map(|jt| half(&uploaded.ciphertexts[jt * plan.column_tiles() + k]));
-                            factors.iter().map(PlainPoly::poly).zip(ciphertexts).collect::<Vec<_>>()
+                            ready.iter().copied().zip(ciphertexts).collect::<Vec<_>>()
                         };
                         c0.add_products(&with(|ciphertext| &ciphertext.c0));
                         c1.add_products(&with(|ciphertext| &ciphertext.c1));

@@ -173,6 +173,19 @@ impl GatePlan {
         Ok(self.budget(&SlotEncoder::for_fraction_bits(self.bits)).level(Level::SLOT_REPLY)?)
     }
 
+    /// Bytes of memory that either side's turns take at most, beside the shares: own and peer's blocks on the way, and the one under
+    /// work.
+    ///
+    /// # Errors
+    /// As [`GatePlan::level`].
+    pub fn memory(&self) -> Result<u64, AlgebraError> {
+        let level = self.level()?;
+        let poly = level.primes() * N * size_of::<u32>();
+        let most = self.rows.clamp(1, N);
+        let block = self.uploads(most) * (6 * Ciphertext::upload_bytes(level) + 4 * poly) + self.terms() * most * size_of::<i32>();
+        Ok((block + 16 * reply::flooded_bytes() + 2 * 2 * poly) as u64)
+    }
+
     /// Bytes that the partner (`encryptor_bytes`) and the owner (`holder_bytes`) send, without the lift.
     ///
     /// # Errors

@@ -124,3 +124,50 @@ fn a_malformed_upload_is_the_peers_error() {
     );
     assert_eq!(error.class(), colift_channel::Class::Peer);
 }
+
+#[test]
+fn kept_tiles_give_the_same_products_with_any_room() {
+    let (rows, inner) = (40, 20_000);
+    let plan = Plan::new(Shape::new(rows, inner, 1, 10), false).unwrap();
+    let (a, b) = (random(rows * inner, 9), random(inner, 20));
+    let write = |tile: &Tile, out: &mut [i32]| {
+        for (r, i) in tile.rows.clone().enumerate() {
+            tile.inner.clone().enumerate().for_each(|(c, j)| out[r * tile.stride + tile.last - c] = a[i * inner + j] as i32);
+        }
+    };
+    let all = Kept::all_bytes(&plan);
+    let other = Plan::new(Shape::new(rows, inner, 1, 11), false).unwrap();
+    for kept in [Kept::default(), Kept::new(&plan, all), Kept::new(&plan, all / 2), Kept::new(&plan, 1), Kept::new(&other, all)] {
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        let counted = |tile: &Tile, out: &mut [i32]| {
+            made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            write(tile, out);
+        };
+        let (held, asked, ..) = run_pair(
+            |channel| {
+                let mut engine = Engine::setup(channel, Role::First).unwrap();
+                let run = || {
+                    let uploaded = receive_upload(&mut engine, channel, &plan).unwrap();
+                    multiply_again(&mut engine, channel, &plan, &uploaded, Entries::Small(&counted), &kept).unwrap()
+                };
+                std::iter::repeat_with(run).take(3).collect::<Vec<_>>()
+            },
+            |channel| {
+                let mut engine = Engine::setup(channel, Role::Second).unwrap();
+                let run = || {
+                    upload(&mut engine, channel, &plan, &|j, _| (b[j] as u64) & MASK).unwrap();
+                    receive_product(&engine, channel, &plan).unwrap()
+                };
+                std::iter::repeat_with(run).take(3).collect::<Vec<_>>()
+            },
+        );
+        for (held, asked) in held.iter().zip(&asked) {
+            for i in 0..rows {
+                let exact: i64 = (0..inner).map(|j| a[i * inner + j] * b[j]).sum();
+                assert!((to_signed(ring50::add(held[i], asked[i])) - exact).abs() <= 1);
+            }
+        }
+        let (tiles, stored) = (plan.row_tiles() * plan.inner_tiles(), kept.stored());
+        assert_eq!(made.into_inner(), 3 * tiles - 2 * stored, "{stored} of {tiles} tiles are kept");
+    }
+}
