@@ -4,6 +4,7 @@
 //! Source: docs/protocols/training.md; the figures were chosen by plaintext simulation on the real sets.
 
 use crate::error::{Exit, Failure};
+use crate::training::cost::declare_training;
 use crate::training::family::{Family, HiddenWeights};
 use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
 
@@ -30,6 +31,8 @@ const SUBSET_EXCESS: f64 = 2.0;
 /// Twice the bits of the rows, four times those of the columns and those of the slopes: up to here tiles of eight pairs of columns
 /// fit three primes.
 const FITTING_BITS: u32 = 53;
+/// From so many weights on a training without later Hessians is considered.
+const WIDE_COLUMNS: usize = 128;
 /// Bits of the integers of real row weights in a linear model.
 const REAL_WEIGHT_BITS: u32 = 12;
 /// Largest power of two that bounds a row weight.
@@ -252,8 +255,7 @@ impl Schedule {
         let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
         let frequency = 2 * (scale / (2.0 * 1.35 * width)).floor() as u64;
         let plain = sizes.family == Family::Logistic && sizes.weights.is_none();
-        let course = steps::course(&sizes, width);
-        Ok(Self {
+        let with = |course: steps::Course| Self {
             sizes,
             start: course.start,
             steps: course.steps,
@@ -272,7 +274,17 @@ impl Schedule {
             function_bits,
             weight_bits: (0..MOST_WEIGHT_BITS).find(|bits| f64::from(1u32 << bits) >= sizes.weight().0).unwrap_or(MOST_WEIGHT_BITS),
             tolerance: course.tolerance,
-        })
+        };
+        let usual = with(steps::course(&sizes, width));
+        if few || sizes.family != Family::Logistic || columns < WIDE_COLUMNS {
+            return Ok(usual);
+        }
+        // Hessians cost as the square of the columns, gradients as the columns: whichever sends less.
+        let wide = with(steps::wide(&sizes, width));
+        let bytes = |schedule: &Self| {
+            declare_training(schedule).map(|(owner, partner)| owner.counters().bytes_sent + partner.counters().bytes_sent)
+        };
+        Ok(if bytes(&wide)? < bytes(&usual)? { wide } else { usual })
     }
 
     /// Weights in all, the intercept included.

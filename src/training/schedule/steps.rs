@@ -206,6 +206,19 @@ fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     }
 }
 
+/// A logistic model with many columns: no Hessian but the constant model's, whose own blocks each party knows and whose cross block is
+/// one product, and more gradients of all rows with momentum. The other way to L-BFGS's end, without its divisions on shares.
+pub(super) fn wide(sizes: &PublicSizes, width: f64) -> Course {
+    let newton = logistic(sizes, width, false);
+    let rare = newton.usual_slope < RARE * sizes.weight().1;
+    let near = harmonics(NEAR_HARMONICS, width);
+    // The spectrum of the constant model's Hessian against the last one's: measured on made sets.
+    let (count, spectrum) = if rare { (18, (0.15, 2.0)) } else { (13, (0.3, 2.0)) };
+    let (steps, last) = full_steps(sizes.rows, count, spectrum, near);
+    let start = newton.start.map(|start| Start { hessian_rows: THIRD_ROWS.min(sizes.rows), ..start });
+    Course { start, steps, last, ..newton }
+}
+
 /// Poisson models: Newton steps as of a logistic model whose labels are not rare.
 fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let rows = sizes.rows;
