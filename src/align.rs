@@ -6,6 +6,7 @@
 use crate::error::{Exit, Failure};
 use colift_channel::Channel;
 use colift_correlation::Role;
+use colift_primitives::hash::PartHash;
 use colift_psi::{MatchParams, Protocol, PsiError, count_common, match_ids};
 
 /// The signed job's part of the matching, seen from this side.
@@ -34,6 +35,15 @@ pub struct Aligned {
     pub peer_rows: u64,
 }
 
+/// This side's rows matched by a cascade of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cascade {
+    /// All of them, pass after pass. The peer's rows are those of its largest pass.
+    pub aligned: Aligned,
+    /// How many each pass matched.
+    pub passes: Vec<usize>,
+}
+
 /// How many users are common: all that `task = "overlap"` gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overlap {
@@ -57,6 +67,49 @@ pub fn align(
 ) -> Result<Aligned, Failure> {
     let matched = match_ids(channel, role, ids, terms.protocol, params(terms), progress).map_err(|error| failure(error, terms))?;
     Ok(Aligned { rows: matched.own_rows.into_iter().map(|row| row as usize).collect(), peer_rows: matched.peer_count })
+}
+
+/// Matches by a cascade: each pass by the next key, among the rows that have it and that no earlier pass matched. With one key, as
+/// [`align`]. Both sides learn which pass matched each of their rows, and the peer's number of rows left with each key.
+///
+/// The minimum is decided on all passes together, after the last.
+///
+/// # Errors
+/// As [`align`].
+pub fn align_by_keys(
+    channel: &mut (impl Channel + ?Sized),
+    role: Role,
+    keys: &[&[String]],
+    terms: &AlignTerms,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Cascade, Failure> {
+    if let [ids] = keys {
+        let aligned = align(channel, role, ids, terms, progress)?;
+        return Ok(Cascade { passes: vec![aligned.rows.len()], aligned });
+    }
+    let rows = keys.first().map_or(0, |key| key.len());
+    let (mut left, mut found) = (vec![true; rows], Cascade { aligned: Aligned { rows: Vec::new(), peer_rows: 0 }, passes: Vec::new() });
+    for (pass, key) in (0u64..).zip(keys) {
+        let open: Vec<usize> =
+            (0..rows).filter(|row| left.get(*row) == Some(&true) && key.get(*row).is_some_and(|id| !id.is_empty())).collect();
+        let ids: Vec<&str> = open.iter().filter_map(|row| key.get(*row)).map(String::as_str).collect();
+        let session = PartHash::new("colift cascade v1").part(&terms.session).number(pass).finish();
+        let pass_terms = AlignTerms { session, min_overlap: 0, ..*terms };
+        let share = |done: u64, total: u64| progress(pass * total + done, keys.len() as u64 * total);
+        let matched = match_ids(channel, role, &ids, terms.protocol, params(&pass_terms), &share).map_err(|error| failure(error, terms))?;
+        let matched_rows: Vec<usize> = matched.own_rows.iter().filter_map(|place| open.get(*place as usize)).copied().collect();
+        matched_rows.iter().filter_map(|row| left.get_mut(*row).map(|left| *left = false)).for_each(drop);
+        found.passes.push(matched_rows.len());
+        found.aligned.rows.extend(matched_rows);
+        found.aligned.peer_rows = found.aligned.peer_rows.max(matched.peer_count);
+    }
+    let overlap = found.aligned.rows.len() as u64;
+    if overlap < terms.min_overlap {
+        return Err(
+            failure(PsiError::BelowMinimum { minimum: terms.min_overlap, overlap }, terms).at("matching by several keys, after the last")
+        );
+    }
+    Ok(found)
 }
 
 /// Counts the common users; no row is revealed to anyone.

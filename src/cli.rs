@@ -8,6 +8,7 @@ mod meeting;
 mod model;
 mod run;
 mod score;
+mod verify;
 
 pub(crate) use run::{ended, write_report};
 
@@ -78,6 +79,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Peers(peers) => keys::peers(&peers),
         Command::Data(arguments) => data::data(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
         Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {

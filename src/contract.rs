@@ -18,7 +18,7 @@ mod tests;
 
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};
 pub use disclosure::Disclosure;
-pub use private::{Link, PrivateJob, ScoreFormat};
+pub use private::{LedgerTerms, Link, PrivateJob, ScoreFormat};
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
 pub use terms::{Fingerprint, LogisticTerms, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
@@ -103,6 +103,7 @@ impl Job {
             ids_only: matches!(self.shared.terms().task, TaskTerms::Overlap),
             wishes: self.private.columns.clone(),
             more_ids: self.private.more_ids.clone(),
+            more_keys: self.shared.more_keys().iter().copied().zip(self.private.more_keys.iter().cloned()).collect(),
             region: self.private.region.clone(),
             max_memory: self.private.max_memory,
             lock: self.private.lock.clone(),

@@ -98,6 +98,8 @@ pub struct TableSpec {
     pub more_ids: Vec<String>,
     /// How ids are spelt.
     pub id_kind: IdKind,
+    /// Further keys of a cascade: kind and columns of each. Then cells of any key may be empty.
+    pub more_keys: Vec<(IdKind, Vec<String>)>,
     /// The owner's 0/1 label column.
     pub label: Option<String>,
     /// The owner's column of `train` and `test`.
@@ -129,6 +131,7 @@ impl TableSpec {
             path: path.into(),
             id: id.into(),
             id_kind: IdKind::Opaque,
+            more_keys: Vec::new(),
             label: None,
             split: None,
             exclude: Vec::new(),
@@ -147,6 +150,11 @@ impl TableSpec {
     /// The id columns, one for each part of the id kind.
     pub fn id_columns(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.id).filter(|id| !id.is_empty()).chain(&self.more_ids)
+    }
+
+    /// The columns of all keys, key after key.
+    pub fn key_columns(&self) -> impl Iterator<Item = &String> {
+        self.id_columns().chain(self.more_keys.iter().flat_map(|(_, columns)| columns))
     }
 
     /// Refuses settings that contradict each other or the side.
@@ -176,7 +184,7 @@ impl TableSpec {
     /// Refuses a column with two roles.
     fn check_roles(&self) -> Result<(), Failure> {
         let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
-        let ids = self.id_columns().map(|id| Some(("id", id)));
+        let ids = self.key_columns().map(|id| Some(("id", id)));
         let roles = ids.chain([self.label.as_ref().map(|l| ("label", l)), self.split.as_ref().map(|s| ("split", s))]);
         let roles: Vec<(&str, &String)> = roles.flatten().collect();
         for (i, (role, name)) in roles.iter().enumerate() {
@@ -305,8 +313,10 @@ impl fmt::Display for FileRead {
 /// One party's data: refused or complete. `Debug` shows sizes only.
 #[derive(Clone)]
 pub struct Table {
-    /// Canonical ids, all different, in the file's order.
+    /// Canonical ids, all different, in the file's order; in a cascade all keys of a row joined by U+001F.
     pub ids: Vec<String>,
+    /// In a cascade each key's canonical ids, row by row: empty where a row has none, else all different. None without one.
+    pub keys: Vec<Vec<String>>,
     /// Features in the file's order.
     pub columns: Vec<Column>,
     /// The label of every row, for the owner.

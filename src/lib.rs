@@ -19,3 +19,4 @@ pub mod run;
 pub mod scoring;
 pub mod session;
 pub mod training;
+pub mod verify;

@@ -12,7 +12,7 @@ mod split;
 
 pub(crate) use split::own_split as owner_split;
 
-use crate::align::{AlignTerms, Aligned, align, overlap};
+use crate::align::{AlignTerms, Aligned, align_by_keys, overlap};
 use crate::contract::{Disclosure, Job, LogisticTerms, Matching};
 use crate::data::wording::{grouped, hex};
 use crate::data::{Side, Split, Table, read_table};
@@ -141,7 +141,7 @@ pub fn over(
             }],
         }));
     };
-    let aligned = align(channel, role, &table.ids, &terms, &matching)?;
+    let aligned = align_table(channel, role, job, table, &terms, progress)?;
     ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
     let split = split::exchange(channel, &mut ledger, prepared, logistic, &aligned)?;
     clock.end(channel.counters());
@@ -181,6 +181,25 @@ pub(crate) fn matching_terms(job: &Job, session: &[u8; 32]) -> AlignTerms {
         min_overlap: shared.terms().min_overlap,
         overlap_listed: shared.reveals(Disclosure::OverlapToBoth),
     }
+}
+
+/// Matches a table by its key, or by its keys one after the other.
+pub(crate) fn align_table(
+    channel: &mut dyn Channel,
+    role: Role,
+    job: &Job,
+    table: &Table,
+    terms: &AlignTerms,
+    progress: &dyn Progress,
+) -> Result<Aligned, Failure> {
+    let keys: Vec<&[String]> = if table.keys.is_empty() { vec![&table.ids] } else { table.keys.iter().map(Vec::as_slice).collect() };
+    let cascade = align_by_keys(channel, role, &keys, terms, &|done, total| progress.stage("matching", done, total))?;
+    if keys.len() > 1 {
+        let kinds = std::iter::once(&job.shared().terms().id_kind).chain(job.shared().more_keys());
+        let counts = kinds.zip(&cascade.passes).map(|(kind, count)| format!("{} by {kind}", grouped(*count as u64)));
+        progress.note(&format!("matched {}", counts.collect::<Vec<_>>().join(", ")));
+    }
+    Ok(cascade.aligned)
 }
 
 /// The protocol of a job's word.

@@ -11,7 +11,6 @@ pub mod rank;
 mod tests;
 pub mod write;
 
-use crate::align::align;
 use crate::contract::{Disclosure, Job};
 use crate::data::wording::{counted, grouped};
 use crate::data::{IdProblem, Side, Table, TableSpec, Warning, read_table};
@@ -21,7 +20,7 @@ use crate::progress::Progress;
 use crate::recipe::Unfamiliar;
 use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
 use crate::resources::StageClock;
-use crate::run::{FEWEST_PARTNER_COLUMNS, agree, matching_terms, opened, scores};
+use crate::run::{FEWEST_PARTNER_COLUMNS, agree, align_table, matching_terms, opened, scores};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
 use colift_channel::Channel;
@@ -117,7 +116,7 @@ pub fn over(
 
     clock.begin("match");
     agree::terms(channel, job)?;
-    let aligned = align(channel, role, &table.ids, &matching_terms(job, session), &|done, total| progress.stage("matching", done, total))?;
+    let aligned = align_table(channel, role, job, table, &matching_terms(job, session), progress)?;
     let matched = aligned.rows.len();
     ledger.note(Disclosure::OverlapToBoth, matched, matched)?;
     clock.end(channel.counters());

@@ -9,6 +9,7 @@ mod home;
 mod identity;
 mod link;
 mod pairing;
+pub mod past_runs;
 mod pins;
 #[cfg(test)]
 mod tests;
@@ -18,4 +19,5 @@ pub use home::Home;
 pub use identity::Identity;
 pub use link::{LinkSpec, connect};
 pub use pairing::{PairingView, pair};
+pub use past_runs::PastRuns;
 pub use pins::{Pin, Pins};

@@ -94,3 +94,55 @@ fn every_kind_of_failure_has_its_exit_code_and_no_id() {
     let stopped = PsiError::Channel(ChannelError::Interrupted { waiting_for: "masked ids" });
     assert_eq!(failure(stopped, &terms()).exit, Exit::Interrupted);
 }
+
+/// What a cascade must give: passes in order, each a plain join of the rows that no earlier pass matched.
+fn oracle(x: &[Vec<String>], y: &[Vec<String>]) -> Vec<std::collections::BTreeSet<(usize, usize)>> {
+    let (mut left, mut right) = (vec![true; x[0].len()], vec![true; y[0].len()]);
+    let pass = |(x, y): (&Vec<String>, &Vec<String>)| {
+        let mut found = std::collections::BTreeSet::new();
+        for (i, id) in x.iter().enumerate().filter(|(i, id)| left[*i] && !id.is_empty()) {
+            found.extend(y.iter().position(|other| other == id).filter(|j| right[*j]).map(|j| (i, j)));
+        }
+        for (i, j) in &found {
+            (left[*i], right[*j]) = (false, false);
+        }
+        found
+    };
+    x.iter().zip(y).map(pass).collect()
+}
+
+/// Two or three keys of one table: each cell missing now and then, else one of a few numbers, no number twice in a key.
+fn keys(prg: &mut colift_primitives::rng::Prg, count: usize, rows: usize) -> Vec<Vec<String>> {
+    let mut key = || {
+        let numbers = prg.permutation(120);
+        numbers.iter().take(rows).map(|number| if prg.below(4) == 0 { String::new() } else { format!("key-{number}") }).collect()
+    };
+    (0..count).map(|_| key()).collect()
+}
+
+#[test]
+fn a_cascade_equals_the_plain_joins_one_after_the_other() {
+    cases("cascade", 30, |prg| {
+        let count = 2 + prg.below(2) as usize;
+        let sizes = [20 + prg.below(80) as usize, 20 + prg.below(80) as usize];
+        let (x, y) = (keys(prg, count, sizes[0]), keys(prg, count, sizes[1]));
+        let protocol = if prg.below(3) == 0 { Protocol::Ecdh } else { terms().protocol };
+        let terms = AlignTerms { protocol, min_overlap: 0, ..terms() };
+        let run = |channel: &mut colift_channel::memory::MemoryChannel, role, keys: &[Vec<String>], terms: &AlignTerms| {
+            align_by_keys(channel, role, &keys.iter().map(Vec::as_slice).collect::<Vec<_>>(), terms, &|_, _| ())
+        };
+        let (a, b, ..) = run_pair(|c| run(c, Role::First, &x, &terms), |c| run(c, Role::Second, &y, &terms));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let expected = oracle(&x, &y);
+        assert_eq!((&a.passes, &b.passes), (&expected.iter().map(|pass| pass.len()).collect(), &a.passes));
+        let mut pairs = a.aligned.rows.iter().copied().zip(b.aligned.rows.iter().copied());
+        for pass in expected {
+            let found: std::collections::BTreeSet<_> = pairs.by_ref().take(pass.len()).collect();
+            assert_eq!(found, pass);
+        }
+        assert_eq!(pairs.next(), None);
+        let enough = AlignTerms { min_overlap: 1 + a.aligned.rows.len() as u64, ..terms };
+        let (a, b, ..) = run_pair(|c| run(c, Role::First, &x, &enough), |c| run(c, Role::Second, &y, &enough));
+        assert_eq!((a.unwrap_err().exit, b.unwrap_err().exit), (Exit::Overlap, Exit::Overlap));
+    });
+}

@@ -32,6 +32,8 @@ pub enum Command {
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
     Score(RunFlags),
+    /// Check this program against every published vector it uses, and print the table
+    Verify(VerifyFlags),
     /// Measure a training or a matching: both real programs on loopback, data made from a seed (owner's program)
     Bench(BenchFlags),
     /// One party of a benchmark, started by `bench`
@@ -191,6 +193,17 @@ pub struct RunFlags {
     /// Seconds without any sign of life from the peer before giving up
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyFlags {
+    /// Read the vectors from this folder, laid out as tests/vectors, instead of the program
+    #[arg(long, value_name = "DIR")]
+    pub vectors: Option<PathBuf>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `rehearse`.

@@ -1,7 +1,7 @@
 //! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
 
 use crate::cli::flags::RunFlags;
-use crate::contract::{Job, Link};
+use crate::contract::{Job, LedgerTerms, Link};
 use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
@@ -9,6 +9,7 @@ use crate::report::Cost;
 use crate::resources::StageClock;
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
+use crate::session::past_runs::{self, PastRuns, Sketch};
 use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
@@ -27,6 +28,8 @@ pub struct Meeting<'a> {
     folder: ResultFolder,
     progress: Terminal,
     clock: StageClock,
+    /// The ledger of runs with this peer and what it is to note: once the peer is there, before anything of it is sent.
+    ledger: Option<(PastRuns, Sketch)>,
 }
 
 /// One side of a job after everything was exchanged: what its artefacts carry.
@@ -60,7 +63,7 @@ impl<'a> Meeting<'a> {
         let folder = ResultFolder::create(&target)?;
         start_log(0, &folder)?;
         let progress = if flags.lines { Terminal::lines(side) } else { Terminal::new(side) };
-        Ok(Self { side, flags, stop, identity, pins, peer, folder, progress, clock: StageClock::new(side) })
+        Ok(Self { side, flags, stop, identity, pins, peer, folder, progress, clock: StageClock::new(side), ledger: None })
     }
 
     /// The stage in which this side's own files are read and checked.
@@ -85,6 +88,28 @@ impl<'a> Meeting<'a> {
             self.progress.note(&format!("warning: {warning}"));
         }
         tracing::info!(rows = table.rows(), columns = table.columns.len(), "own file read");
+    }
+
+    /// Asks the ledger whether these ids are too close to those of an earlier run with this peer.
+    ///
+    /// # Errors
+    /// Exit 18: they are, and the job has such runs refused. Exit 2: the ledger is damaged.
+    pub fn compare(&mut self, table: &Table, terms: LedgerTerms) -> Result<(), Failure> {
+        if terms.min_difference < 2 {
+            return Ok(());
+        }
+        let past = PastRuns::load(&Home::from_env()?, self.peer)?;
+        let sketch = past.sketch(&table.ids, terms.min_difference);
+        if let Some(near) = past.nearest(&sketch, terms.min_difference) {
+            if terms.refuse {
+                return Err(past_runs::refusal(&near, terms.min_difference));
+            }
+            let warning = past_runs::warning(&near, terms.min_difference);
+            tracing::warn!("{warning}");
+            self.progress.note(&format!("warning: {warning}"));
+        }
+        self.ledger = Some((past, sketch));
+        Ok(())
     }
 
     /// Meets the pinned peer and runs `over` on the link; a failure is told to the peer by its exit code.
@@ -125,6 +150,9 @@ impl<'a> Meeting<'a> {
     ) -> Result<T, Failure> {
         let greeting = greet(link, self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
+        if let Some((past, sketch)) = &mut self.ledger {
+            past.record(sketch, Timestamp::now())?;
+        }
         let session = *link.session_id();
         let outcome = over(&mut Watched::new(link, &self.progress), &session, &mut self.clock, &self.progress)?;
         if self.stop.is_raised() {

@@ -29,6 +29,7 @@ pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure>
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, prepared.table.warnings.iter().map(ToString::to_string));
+    meeting.compare(&prepared.table, prepared.job.private().ledger)?;
     let (outcome, met) = meeting
         .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
     let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };

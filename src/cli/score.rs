@@ -27,6 +27,7 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
     let mut meeting = Meeting::open(&job, flags, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, first_look(&prepared));
+    meeting.compare(&prepared.table, prepared.job.private().ledger)?;
     let (outcome, met) = meeting
         .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
     let (line, text) = write(&met, &prepared, outcome)?;
@@ -39,7 +40,7 @@ fn write(met: &Met, prepared: &Prepared, outcome: Outcome) -> Result<(String, St
     let (table, private, shared) = (&prepared.table, prepared.job.private(), prepared.job.shared());
     if let (Some(scored), Some(terms)) = (&scored, shared.score()) {
         let spec = prepared.job.table_spec();
-        let columns = Columns::new(spec.id_columns().map(String::as_str).collect(), &table.ids, scored, terms);
+        let columns = Columns::new(spec.key_columns().map(String::as_str).collect(), &table.ids, scored, terms);
         (report.top_users, report.yes_users) = (columns.top(), columns.yes());
         let open = |name: &str| met.folder.open(name);
         match private.format.unwrap_or_default() {

@@ -81,6 +81,12 @@ impl SharedJob {
             ("reveal", format!("[{}]", reveal.join(", "))),
             ("task", quoted(self.task_name())),
         ]);
+        if !self.more_keys().is_empty() {
+            // In their order, which decides: one key is written as `id_kind`, so that no job has two forms.
+            let kinds: Vec<String> = std::iter::once(&terms.id_kind).chain(self.more_keys()).map(|kind| quoted(kind.name())).collect();
+            entries.remove("id_kind");
+            entries.insert("keys", format!("[{}]", kinds.join(", ")));
+        }
         if let TaskTerms::Score(scoring) = &terms.task {
             let output: Vec<String> = scoring.output.iter().map(|item| quoted(item.name())).collect();
             entries.extend([("model", quoted(&scoring.model)), ("output", format!("[{}]", output.join(", ")))]);

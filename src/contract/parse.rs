@@ -11,11 +11,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 18] = [
+const SHARED_KEYS: [&str; 19] = [
     "name",
     "task",
     "label",
     "id_kind",
+    "keys",
     "test_share",
     "l2",
     "clip",
@@ -93,9 +94,21 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
         }
         other => return Err(not_one_of("task", other, &["logistic", "overlap", "score"])),
     };
-    let id_kind = match fields.text("id_kind")? {
-        None => IdKind::default(),
-        Some(kind) => IdKind::from_name(&kind).ok_or_else(|| not_one_of("id_kind", &kind, &IdKind::ALL.map(IdKind::name)))?,
+    let kind = |key: &str, name: &str| IdKind::from_name(name).ok_or_else(|| not_one_of(key, name, &IdKind::ALL.map(IdKind::name)));
+    let (id_kind, more_keys) = match (fields.text("id_kind")?, fields.texts("keys")?) {
+        (None, None) => (IdKind::default(), Vec::new()),
+        (Some(name), None) => (kind("id_kind", &name)?, Vec::new()),
+        (None, Some(names)) => match names.as_slice() {
+            [first, more @ ..] if !more.is_empty() => {
+                (kind("keys", first)?, more.iter().map(|name| kind("keys", name)).collect::<Result<_, _>>()?)
+            }
+            _ => {
+                return Err(usage(OUT_OF_RANGE, "keys needs two or more kinds").at("[shared] keys").hint("one kind is written as id_kind"));
+            }
+        },
+        (Some(_), Some(_)) => {
+            return Err(usage(OUT_OF_RANGE, "either id_kind or keys says how users are spelt, not both").at("[shared] keys"));
+        }
     };
     let matching = match fields.text("matching")? {
         None => Matching::default(),
@@ -109,7 +122,7 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
         let text = peers.required(side, peers.text(side)?, "copy what `init` printed on that side")?;
         Fingerprint::parse(&text).map_err(|failure| failure.at(format!("[shared.peers] {side}")))
     };
-    SharedJob::new(SharedTerms {
+    let job = SharedJob::new(SharedTerms {
         name,
         id_kind,
         matching,
@@ -121,7 +134,8 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
         reveal: reveal(fields, &task)?,
         peers: Peers { owner: fingerprint("owner")?, partner: fingerprint("partner")? },
         task,
-    })
+    })?;
+    job.with_more_keys(more_keys)
 }
 
 /// Refuses keys that have no meaning in the task.

@@ -8,9 +8,41 @@ use crate::error::Failure;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
-pub(super) const KEYS: [&str; 13] =
-    ["data", "id", "region", "split", "exclude", "allow_leaky", "columns", "lock", "max_memory", "link", "threads", "model", "format"];
+pub(super) const KEYS: [&str; 15] = [
+    "data",
+    "id",
+    "keys",
+    "region",
+    "split",
+    "exclude",
+    "allow_leaky",
+    "columns",
+    "lock",
+    "ledger",
+    "max_memory",
+    "link",
+    "threads",
+    "model",
+    "format",
+];
 const MOST_THREADS: u64 = 1024;
+/// Largest smallest difference of the ledger.
+const MOST_DIFFERENCE: u64 = 1000;
+
+/// What the ledger of runs does with a set that is close to an earlier one of the same peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerTerms {
+    /// Sets that differ by fewer ids than this, and by at least one, are too close; 0 and 1 switch the ledger off.
+    pub min_difference: u64,
+    /// Whether such a run is refused; else it is warned about.
+    pub refuse: bool,
+}
+
+impl Default for LedgerTerms {
+    fn default() -> Self {
+        Self { min_difference: 20, refuse: true }
+    }
+}
 
 /// How this side meets the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +73,10 @@ pub struct PrivateJob {
     pub id: String,
     /// Further id columns of a composite id.
     pub more_ids: Vec<String>,
+    /// The columns of the further keys of a cascade, in its order.
+    pub more_keys: Vec<Vec<String>>,
+    /// What the ledger of runs does.
+    pub ledger: LedgerTerms,
     /// The region whose national phone numbers are completed, such as `DE`.
     pub region: Option<String>,
     /// The owner's column of `train` and `test`.
@@ -69,7 +105,7 @@ impl PrivateJob {
     /// Reads the `[private]` table.
     pub(super) fn read(fields: Fields<'_>, side: Side, folder: &Path) -> Result<Self, Failure> {
         let data = fields.required("data", fields.text("data")?, "the path of this side's file, CSV or Parquet")?;
-        let (id, more_ids) = read_ids(fields)?;
+        let (id, more_ids, more_keys) = read_keys(fields)?;
         let max_memory = match fields.text("max_memory")? {
             None => None,
             Some(text) => Some(byte_size(&text).ok_or_else(|| {
@@ -112,6 +148,8 @@ impl PrivateJob {
             data: if data == STANDARD_INPUT { data.into() } else { folder.join(data) },
             id,
             more_ids,
+            more_keys,
+            ledger: fields.table("ledger")?.map_or(Ok(LedgerTerms::default()), read_ledger)?,
             region: fields.text("region")?,
             split: fields.text("split")?,
             exclude: fields.texts("exclude")?.unwrap_or_default(),
@@ -129,20 +167,38 @@ impl PrivateJob {
     /// What the id is called in files of scores: the column, or its columns joined by `+`.
     #[must_use]
     pub fn id_name(&self) -> String {
-        std::iter::once(&self.id).chain(&self.more_ids).map(String::as_str).collect::<Vec<_>>().join("+")
+        self.id_columns().map(String::as_str).collect::<Vec<_>>().join("+")
+    }
+
+    /// The columns of all keys.
+    fn id_columns(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).chain(&self.more_ids).chain(self.more_keys.iter().flatten())
     }
 
     /// Checks that the columns named here do not contradict each other or the shared label, and that the keys fit the task.
     pub(super) fn check_against(&self, shared: &SharedJob, side: Side) -> Result<(), Failure> {
         self.check_task(shared)?;
         let label = shared.logistic().filter(|_| side == Side::Owner).map(|terms| &terms.label);
-        let ids = std::iter::once(&self.id).chain(&self.more_ids).map(|id| ("id", id));
+        let ids = self.id_columns().map(|id| ("id", id));
         let roles: Vec<(&str, &String)> =
             ids.chain(label.map(|name| ("label", name))).chain(self.split.iter().map(|name| ("split", name))).collect();
         let (columns, parts) = (1 + self.more_ids.len(), shared.terms().id_kind.parts().len());
         if columns != parts {
             let what = format!("id kind {} needs one id column for each of its {parts} parts, {columns} named", shared.terms().id_kind);
             return Err(usage(OUT_OF_RANGE, what).at("[private] id").hint("id = [\"phone\", \"device\"] for phone+device"));
+        }
+        if self.more_keys.len() != shared.more_keys().len() {
+            let (wanted, named) = (1 + shared.more_keys().len(), 1 + self.more_keys.len());
+            let what = format!("the job matches by {wanted} keys, [private] names columns of {named}");
+            return Err(usage(OUT_OF_RANGE, what)
+                .at("[private] keys")
+                .hint("keys = [\"phone\", \"device\"], in the order of [shared] keys"));
+        }
+        for (kind, columns) in shared.more_keys().iter().zip(&self.more_keys) {
+            if columns.len() != kind.parts().len() {
+                let what = format!("key {kind} needs one column for each of its {} parts, {} named", kind.parts().len(), columns.len());
+                return Err(usage(OUT_OF_RANGE, what).at("[private] keys"));
+            }
         }
         for (i, (role, name)) in roles.iter().enumerate() {
             if let Some((other, _)) = roles.iter().take(i).find(|(_, earlier)| earlier == name) {
@@ -171,12 +227,8 @@ impl PrivateJob {
                         .at("[private]")
                         .hint("the path of this side's model.json from the training"));
                 }
-                if let Some(output) = scoring
-                    .output
-                    .iter()
-                    .map(|output| output.name())
-                    .chain(["model"])
-                    .find(|name| *name == self.id || self.more_ids.iter().any(|id| id == name))
+                if let Some(output) =
+                    scoring.output.iter().map(|output| output.name()).chain(["model"]).find(|name| self.id_columns().any(|id| id == name))
                 {
                     return Err(usage(OUT_OF_RANGE, format!("the id column and a column of the scores are both named `{output}`"))
                         .at("[private] id")
@@ -196,6 +248,57 @@ impl PrivateJob {
             None => Ok(()),
         }
     }
+}
+
+/// The first column of the first key, its further columns, the columns of the further keys.
+type Columns = (String, Vec<String>, Vec<Vec<String>>);
+
+/// The columns of each key of a cascade under `keys`, or those of the one id under `id`.
+fn read_keys(fields: Fields<'_>) -> Result<Columns, Failure> {
+    let Some(value) = fields.value("keys") else {
+        let (id, more_ids) = read_ids(fields)?;
+        return Ok((id, more_ids, Vec::new()));
+    };
+    let wrong =
+        |what: &str| usage(OUT_OF_RANGE, what).at("[private] keys").hint("keys = [\"phone\", \"device\"], in the order of [shared] keys");
+    if fields.has("id") {
+        return Err(wrong("either id or keys names the columns, not both"));
+    }
+    let column = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    let key = |value: &Value| match value {
+        Value::Array(columns) if !columns.is_empty() => columns.iter().map(column).collect(),
+        single => column(single).map(|name| vec![name]),
+    };
+    let keys = value.as_array().and_then(|keys| keys.iter().map(key).collect::<Option<Vec<Vec<String>>>>());
+    match keys.as_deref().and_then(|keys| keys.split_first()) {
+        Some((first, more)) if !more.is_empty() => match first.split_first() {
+            Some((id, more_ids)) => Ok((id.clone(), more_ids.to_vec(), more.to_vec())),
+            None => Err(wrong("a key without a column")),
+        },
+        _ => Err(wrong("keys is a list of two or more columns, or of lists of columns for composite keys")),
+    }
+}
+
+/// What the ledger of runs does.
+fn read_ledger(table: &toml::Table) -> Result<LedgerTerms, Failure> {
+    let fields = Fields::new("[private] ledger", table, &["min_difference", "on_small_difference"], ("", &[]))?;
+    let mut terms = LedgerTerms::default();
+    if let Some(difference) = fields.count("min_difference")? {
+        if difference > MOST_DIFFERENCE {
+            let what = format!("min_difference is {difference}, allowed is 0 to {MOST_DIFFERENCE}");
+            return Err(usage(OUT_OF_RANGE, what).at("[private] ledger"));
+        }
+        terms.min_difference = difference;
+    }
+    terms.refuse = match fields.text("on_small_difference")?.as_deref() {
+        None | Some("refuse") => true,
+        Some("warn") => false,
+        Some(other) => {
+            let what = format!("{} is nothing that the ledger does", shown(other));
+            return Err(usage(OUT_OF_RANGE, what).at("[private] ledger on_small_difference").hint("refuse or warn"));
+        }
+    };
+    Ok(terms)
 }
 
 /// One id column, or the list of those that make one id.

@@ -8,6 +8,8 @@ use crate::error::{Exit, Failure};
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// Most keys of a cascade.
+const MOST_KEYS: usize = 4;
 /// Largest number of rows a job may allow one side.
 const MOST_ROWS: u64 = 1_000_000_000;
 
@@ -153,7 +155,7 @@ impl fmt::Display for Fingerprint {
 
 /// Checked shared terms.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SharedJob(SharedTerms);
+pub struct SharedJob(SharedTerms, Vec<IdKind>);
 
 impl SharedJob {
     /// Checks the terms.
@@ -184,7 +186,28 @@ impl SharedJob {
             TaskTerms::Overlap => {}
         }
         check_reveal(&terms)?;
-        Ok(Self(terms))
+        Ok(Self(terms, Vec::new()))
+    }
+
+    /// The same job with further keys of a cascade behind `id_kind`.
+    ///
+    /// # Errors
+    /// Exit code 2: too many keys, or a task that cannot have them.
+    pub fn with_more_keys(self, more: Vec<IdKind>) -> Result<Self, Failure> {
+        if more.len() >= MOST_KEYS {
+            return Err(out_of_range("keys", &format!("a list of {}", 1 + more.len()), &format!("2 to {MOST_KEYS} kinds")));
+        }
+        if !more.is_empty() && matches!(self.0.task, TaskTerms::Overlap) {
+            let what = "task `overlap` counts by one key: to match by the next one, both sides would have to learn which users are common";
+            return Err(usage(OUT_OF_RANGE, what).at("[shared] keys").hint("id_kind with the best key, or another task"));
+        }
+        Ok(Self(self.0, more))
+    }
+
+    /// The further keys of a cascade, in its order; none where there is one key.
+    #[must_use]
+    pub fn more_keys(&self) -> &[IdKind] {
+        &self.1
     }
 
     /// The terms.

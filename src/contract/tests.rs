@@ -468,3 +468,58 @@ fn an_id_may_have_several_columns_and_files_their_settings() {
         assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
     }
 }
+
+#[test]
+fn a_cascade_names_kinds_in_their_order_and_columns_on_each_side() {
+    let shared = with("id_kind = \"email\"", "keys = [\"phone\", \"device+opaque\", \"email\"]");
+    let text = shared.replacen("id = \"email\"", "keys = [\"tel\", [\"gaid\", \"shop\"], \"mail\"]", 1);
+    let job = parse(&text, Side::Owner).unwrap();
+    let canonical = job.shared().canonical();
+    assert!(canonical.contains("keys = [\"phone\", \"device+opaque\", \"email\"]\n") && !canonical.contains("id_kind"));
+    assert_eq!(&SharedJob::from_canonical(&canonical).unwrap(), job.shared());
+    let turned =
+        parse(&text.replacen("\"phone\", \"device+opaque\", \"email\"", "\"email\", \"device+opaque\", \"phone\"", 1), Side::Owner);
+    let failure = job.shared().require_same(turned.unwrap().shared()).unwrap_err();
+    assert!(failure.exit == Exit::Contract && failure.what.contains("`keys`"), "{failure}");
+    let spec = job.table_spec();
+    assert_eq!(spec.key_columns().map(String::as_str).collect::<Vec<_>>(), ["tel", "gaid", "shop", "mail"]);
+    assert_eq!((spec.id_kind, spec.more_keys.len()), (IdKind::Phone, 2));
+    // A job with one key is written as ever.
+    assert!(owner().canonical().contains("id_kind = \"email\"") && !owner().canonical().contains("keys"));
+    for (from, to, words) in [
+        ("keys = [\"phone\", \"device+opaque\", \"email\"]", "keys = [\"phone\"]", "two or more kinds"),
+        ("keys = [\"phone\", \"device+opaque\", \"email\"]", "keys = [\"phone\", \"email\"]", "matches by 2 keys"),
+        ("keys = [\"phone\", \"device+opaque\", \"email\"]", "keys = [\"phone\", \"fax\", \"email\"]", "`fax` is not a known value"),
+        (
+            "keys = [\"phone\", \"device+opaque\", \"email\"]",
+            "keys = [\"phone\", \"email\", \"device\"]",
+            "one column for each of its 1 parts",
+        ),
+        ("keys = [\"phone\"", "id_kind = \"email\"\nkeys = [\"phone\"", "not both"),
+        ("keys = [\"tel\"", "id = \"tel\"\nkeys = [\"tel\"", "not both"),
+        ("\"mail\"]", "\"tel\"]", "named as both id and id"),
+        ("[\"gaid\", \"shop\"]", "7", "keys is a list"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let failure = parse(&text.replacen(from, to, 1), Side::Owner).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
+    }
+}
+
+#[test]
+fn the_ledger_is_on_unless_a_side_says_otherwise() {
+    let ledger =
+        |line: &str| parse(&with("id = \"email\"", &format!("id = \"email\"\n{line}")), Side::Owner).map(|job| job.private().ledger);
+    assert_eq!(ledger("").unwrap(), LedgerTerms { min_difference: 20, refuse: true });
+    let warned = ledger("ledger = { min_difference = 5, on_small_difference = \"warn\" }").unwrap();
+    assert_eq!(warned, LedgerTerms { min_difference: 5, refuse: false });
+    for (line, words) in [
+        ("ledger = { min_difference = 1001 }", "allowed is 0 to 1000"),
+        ("ledger = { on_small_difference = \"shrug\" }", "`shrug`"),
+        ("ledger = { k = 5 }", "unknown key `k`"),
+        ("ledger = 5", "must be a table"),
+    ] {
+        let failure = ledger(line).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
+    }
+}

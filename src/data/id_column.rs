@@ -36,6 +36,10 @@ pub(super) struct Ids {
     region: Option<Region>,
     /// Canonical, or empty where refused.
     pub ids: Vec<String>,
+    /// One key of several: a row may lack it.
+    pub optional: bool,
+    /// Of such a key the rows whose cell is refused.
+    pub refused: Vec<u64>,
     /// Where rows without a usable id are left out: which, and why. None where they are refused.
     pub skipped: Option<Vec<(u64, IdProblem)>>,
     bytes: u64,
@@ -46,7 +50,18 @@ pub(super) struct Ids {
 impl Ids {
     pub(super) fn new(columns: Vec<usize>, kind: IdKind, region: Option<Region>, skip: bool) -> Self {
         let (parts, counts, refusals) = (kind.parts(), IdCounts::default(), Refusals::default());
-        Self { columns, parts, region, ids: Vec::new(), skipped: skip.then(Vec::new), bytes: 0, counts, refusals }
+        Self {
+            columns,
+            parts,
+            region,
+            ids: Vec::new(),
+            optional: false,
+            refused: Vec::new(),
+            skipped: skip.then(Vec::new),
+            bytes: 0,
+            counts,
+            refusals,
+        }
     }
 
     /// Bytes held.
@@ -56,7 +71,7 @@ impl Ids {
 
     /// Takes a batch whose first row is `first`; `places` are the parts' columns in this file.
     pub(super) fn take(&mut self, batch: &Batch, places: &[usize], first: u64) {
-        let Self { columns, parts, region, ids, skipped, bytes, counts, refusals } = self;
+        let Self { columns, parts, region, ids, optional, refused, skipped, bytes, counts, refusals } = self;
         let base = ids.len();
         for (part, (kind, place)) in parts.iter().zip(places).enumerate() {
             let column = columns.get(part).copied().unwrap_or(usize::MAX);
@@ -67,7 +82,13 @@ impl Ids {
                     match (skipped.as_mut(), reason) {
                         (Some(skipped), Some(Reason::EmptyId)) => skipped.push((row, IdProblem::Empty)),
                         (Some(skipped), Some(Reason::IdNotOfKind | Reason::IdNotWhole)) => skipped.push((row, IdProblem::NotOfKind)),
-                        (_, Some(reason)) => refusals.note(reason, column, row),
+                        (None, Some(Reason::EmptyId)) if *optional => {}
+                        (_, Some(reason)) => {
+                            refusals.note(reason, column, row);
+                            if *optional {
+                                refused.push(row);
+                            }
+                        }
                         (_, None) => {}
                     }
                     String::new()
@@ -122,6 +143,19 @@ impl Ids {
             skipped.dedup_by_key(|(row, _)| *row);
         }
         self.find_duplicates(places);
+    }
+
+    /// Rows without this key.
+    pub(super) fn without(&self) -> u64 {
+        self.ids.iter().filter(|id| id.is_empty()).count() as u64
+    }
+
+    /// A row's key with the separators of its parts, there or not.
+    pub(super) fn text(&self, row: usize) -> String {
+        match self.ids.get(row) {
+            Some(id) if !id.is_empty() => id.clone(),
+            _ => PART_SEPARATOR.to_string().repeat(self.parts.len().saturating_sub(1)),
+        }
     }
 
     /// Sorts hashes, then the row numbers of equal ones by id: nothing is copied, and a collision costs time only.

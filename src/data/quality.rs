@@ -70,6 +70,13 @@ pub enum Warning {
         /// The column.
         column: String,
     },
+    /// In a cascade, rows without this key.
+    RowsWithoutKey {
+        /// The key's first column.
+        column: String,
+        /// How many.
+        count: u64,
+    },
     /// Numbers written with full-width digits or the like.
     NumbersRepaired {
         /// How many cells.
@@ -144,6 +151,14 @@ impl fmt::Display for Warning {
                 }
                 let columns = counted(columns.len() as u64, "column", "columns");
                 write!(f, "{} missing in {columns}: {}", counted(*cells, "cell is", "cells are"), list.join(", "))
+            }
+            Self::RowsWithoutKey { column, count } => {
+                write!(
+                    f,
+                    "{} no key in column {}: they can match by the other keys only",
+                    counted(*count, "row has", "rows have"),
+                    shown(column)
+                )
             }
             Self::NoValues { column } => write!(f, "column {} has no value in any row", shown(column)),
             Self::NumbersRepaired { count } => {

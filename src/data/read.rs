@@ -3,11 +3,11 @@
 use super::csv_file::CsvFile;
 use super::feature::Feature;
 use super::id_column::{IdCounts, Ids};
-use super::ids::Region;
+use super::ids::{IdProblem, PART_SEPARATOR, Region};
 use super::leaks::check_leaks;
 use super::lock::Lock;
 use super::parquet_file::ParquetFile;
-use super::refusals::{About, Places, Refusals};
+use super::refusals::{About, Places, Reason, Refusals};
 use super::roles::{Role, check_header, roles};
 use super::rows::{Batch, Typed, type_name, typed_kind};
 use super::source::{Format, Input, inputs, refuse};
@@ -61,6 +61,7 @@ fn leave_out(table: &mut Table) {
         values.retain(|_| keep.next().copied().unwrap_or(true));
     }
     retain(&mut table.ids, &keep);
+    table.keys.iter_mut().for_each(|key| retain(key, &keep));
     for column in &mut table.columns {
         match &mut column.values {
             Values::Number(values) => retain(values, &keep),
@@ -100,6 +101,8 @@ pub(super) fn read(spec: &TableSpec, inputs: &[Input]) -> Result<Read, Failure> 
 #[derive(Default)]
 struct Sinks {
     ids: Option<Ids>,
+    /// Further keys of a cascade.
+    more_keys: Vec<Ids>,
     label: Option<Label>,
     split: Option<Marks>,
     features: Vec<Feature>,
@@ -109,10 +112,10 @@ struct Sinks {
 impl Sinks {
     /// Takes a batch, columns in parallel; `order` gives each column of the header its place in this file.
     fn take(&mut self, batch: &Batch, order: &[usize], first: u64) {
-        let Self { ids, label, split, features, .. } = self;
+        let Self { ids, more_keys, label, split, features, .. } = self;
         let place = |column: usize| order.get(column).copied().unwrap_or(usize::MAX);
         let ids = || {
-            if let Some(ids) = ids {
+            for ids in ids.iter_mut().chain(more_keys) {
                 let places: Vec<usize> = ids.columns.iter().map(|column| place(*column)).collect();
                 ids.take(batch, &places, first);
             }
@@ -130,13 +133,15 @@ impl Sinks {
     /// Bytes that the table holds by now.
     fn bytes(&self) -> u64 {
         let marks = self.label.as_ref().map_or(0, |label| label.values.len()) + self.split.as_ref().map_or(0, |split| split.values.len());
-        marks as u64 + self.ids.as_ref().map_or(0, Ids::bytes) + self.features.iter().map(Feature::bytes).sum::<u64>()
+        marks as u64
+            + self.ids.iter().chain(&self.more_keys).map(Ids::bytes).sum::<u64>()
+            + self.features.iter().map(Feature::bytes).sum::<u64>()
     }
 
     /// Whether every sink has so many rows.
     fn filled(&self, rows: u64) -> bool {
         let mut lengths = self.features.iter().map(Feature::rows).collect::<Vec<_>>();
-        lengths.extend(self.ids.as_ref().map(|ids| ids.ids.len()));
+        lengths.extend(self.ids.iter().chain(&self.more_keys).map(|ids| ids.ids.len()));
         lengths.extend(self.label.as_ref().map(|label| label.values.len()));
         lengths.extend(self.split.as_ref().map(|split| split.values.len()));
         lengths.iter().all(|length| *length as u64 == rows)
@@ -258,7 +263,16 @@ impl Reading<'_> {
     fn start(&mut self) {
         let at = |role: Role| self.roles.iter().position(|other| *other == role);
         let ids: Vec<usize> = (0..self.roles.len()).map_while(|part| at(Role::Id(part))).collect();
-        self.sinks.ids = (!ids.is_empty()).then(|| Ids::new(ids, self.spec.id_kind, self.region, self.spec.skip_invalid_ids));
+        let skip = self.spec.skip_invalid_ids;
+        let (mut columns, first) = (ids.into_iter(), self.spec.id_columns().count());
+        let ids: Vec<usize> = columns.by_ref().take(first).collect();
+        self.sinks.ids = (!ids.is_empty()).then(|| Ids::new(ids, self.spec.id_kind, self.region, skip));
+        let more = self.spec.more_keys.iter();
+        self.sinks.more_keys =
+            more.map(|(kind, names)| Ids::new(columns.by_ref().take(names.len()).collect(), *kind, self.region, skip)).collect();
+        if !self.sinks.more_keys.is_empty() {
+            self.sinks.ids.iter_mut().chain(&mut self.sinks.more_keys).for_each(|ids| ids.optional = true);
+        }
         self.sinks.label = at(Role::Label).map(Label::new);
         self.sinks.split = at(Role::Split).map(Marks::new);
         let features = self.header.iter().zip(&self.roles).enumerate().filter(|(_, (_, role))| **role == Role::Feature);
@@ -352,7 +366,7 @@ impl Reading<'_> {
         let unmet = self.spec.wishes.keys().filter(|name| !self.header.contains(name));
         warnings.extend(unmet.map(|name| Warning::WishedIsAbsent { column: name.clone() }));
 
-        let Sinks { mut ids, label, split, features, mut refusals } = std::mem::take(&mut self.sinks);
+        let Sinks { mut ids, mut more_keys, label, split, features, mut refusals } = std::mem::take(&mut self.sinks);
         let mut again = Vec::new();
         let mut columns = Columns::default();
         let finished: Vec<_> = features.into_par_iter().map(|feature| (feature.column, feature.finish())).collect();
@@ -369,7 +383,7 @@ impl Reading<'_> {
             self.again(inputs, &again, counts.rows, &mut columns, &mut refusals)?;
         }
         columns.found.sort_by_key(|(place, _)| *place);
-        if let Some(ids) = &mut ids {
+        for ids in ids.iter_mut().chain(&mut more_keys) {
             ids.finish(&self.places, &mut warnings);
             refusals.merge(std::mem::take(&mut ids.refusals));
         }
@@ -381,6 +395,12 @@ impl Reading<'_> {
             refusals.merge(split.refusals);
             split.values
         });
+        let mut keys = Vec::new();
+        if let Some(first) = &mut ids
+            && !more_keys.is_empty()
+        {
+            keys = self.cascade(first, more_keys, &mut warnings, &mut refusals);
+        }
         let (ids, id_counts, skipped) = ids.map_or_else(Default::default, |ids| (ids.ids, ids.counts, ids.skipped.unwrap_or_default()));
         (counts.ids_trimmed, counts.ids_rewritten, counts.ids_repaired) = (id_counts.trimmed, id_counts.rewritten, id_counts.repaired);
         counts.ids_from_floats = id_counts.floats;
@@ -398,8 +418,40 @@ impl Reading<'_> {
         warnings.extend(files.iter().filter(|file| file.unterminated).map(|_| Warning::NoFinalLineEnd));
         let lines = files.iter().filter_map(|file| file.multi_line);
         warnings.extend(lines.map(|(count, first)| Warning::MultiLineRows { count, first: first.saturating_sub(1) }));
-        let table = Table { ids, columns: found, label, split, warnings, counts, files, skipped };
+        let table = Table { ids, keys, columns: found, label, split, warnings, counts, files, skipped };
         Ok(Read { table, refusals, header: self.header, roles: self.roles, places: self.places, ids: id_counts })
+    }
+
+    /// All keys of a cascade, row by row. Afterwards the first one's `ids` are all keys joined, and its skipped rows those without any key,
+    /// which are refused where nothing is skipped.
+    fn cascade(&self, first: &mut Ids, more: Vec<Ids>, warnings: &mut Vec<Warning>, refusals: &mut Refusals) -> Vec<Vec<String>> {
+        let rows = first.ids.len();
+        let all = || std::iter::once(&*first).chain(&more);
+        for ids in all().filter(|ids| ids.without() > 0) {
+            let column = ids.columns.first().and_then(|column| self.header.get(*column)).cloned().unwrap_or_default();
+            warnings.push(Warning::RowsWithoutKey { column, count: ids.without() });
+        }
+        // A row whose cell is refused has been told already.
+        let told: std::collections::BTreeSet<u64> = all().flat_map(|ids| ids.refused.iter().copied()).collect();
+        let lacks = |row: &usize| all().all(|ids| ids.ids.get(*row).is_none_or(String::is_empty)) && !told.contains(&(*row as u64 + 1));
+        let keyless: Vec<usize> = (0..rows).filter(lacks).collect();
+        let joined = |row: usize| all().map(|ids| ids.text(row)).collect::<Vec<_>>().join(&PART_SEPARATOR.to_string());
+        let joined: Vec<String> = (0..rows).into_par_iter().map(joined).collect();
+        let column = first.columns.first().copied().unwrap_or_default();
+        match &mut first.skipped {
+            Some(skipped) => {
+                // Why the first key is missing says why the row is left out.
+                let known: std::collections::BTreeMap<u64, IdProblem> = skipped.drain(..).collect();
+                let why = |row: usize| known.get(&(row as u64 + 1)).copied().unwrap_or(IdProblem::Empty);
+                skipped.extend(keyless.iter().map(|row| (*row as u64 + 1, why(*row))));
+            }
+            None => {
+                let lacking = keyless.first().map_or(0, |row| *row as u64 + 1);
+                refusals.note_many(Reason::EmptyId, column, keyless.len() as u64, lacking);
+            }
+        }
+        let ids = std::mem::replace(&mut first.ids, joined);
+        std::iter::once(ids).chain(more.into_iter().map(|ids| ids.ids)).collect()
     }
 
     /// Reads the files once more for columns whose first guess was wrong.

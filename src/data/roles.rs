@@ -47,7 +47,7 @@ pub(super) fn check_header(file: &str, header: &[String]) -> Result<(), Failure>
 pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
     let label = spec.label.as_ref().filter(|_| !spec.ids_only);
     let split = spec.split.as_ref().filter(|_| !spec.ids_only);
-    let ids: Vec<&String> = spec.id_columns().collect();
+    let ids: Vec<&String> = spec.key_columns().collect();
     let wanted = ids.iter().map(|id| (304, "id", Some(*id))).chain([(305, "label", label), (306, "split", split)]);
     for (number, role, name) in wanted {
         let Some(name) = name.filter(|name| !header.contains(name)) else { continue };

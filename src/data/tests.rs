@@ -455,3 +455,35 @@ fn other_labels_of_cdnow_leak_and_no_honest_column_does() {
     let best = table.columns.iter().map(strength).fold(0.0, f64::max);
     assert!((0.96..0.98).contains(&best), "{best}");
 }
+
+#[test]
+fn the_keys_of_a_cascade_may_be_missing_and_are_checked_one_by_one() {
+    let text = "tel,gaid,shop,x\n+491701234567,,,1\n,0123ABCD,7,2\n+49 170 1234568,0123abce,7,3\n,0123abcf,,4\n";
+    let spec = |path: &Path| TableSpec {
+        id_kind: IdKind::Phone,
+        more_keys: vec![(IdKind::from_name("device+opaque").unwrap(), vec!["gaid".into(), "shop".into()])],
+        ..TableSpec::new(path, "tel")
+    };
+    // The last row's device lacks its other part, so it has no key at all.
+    let file = csv_file(text);
+    let failure = read_table(&spec(&file.path), Side::Partner).unwrap_err();
+    assert_eq!((failure.exit, failure.id), (Exit::Data, 313));
+    assert!(failure.what.starts_with("1 of the ids is empty") || failure.what.contains("empty"), "{failure}");
+    let skipping = read_table(&TableSpec { skip_invalid_ids: true, ..spec(&file.path) }, Side::Partner).unwrap();
+    assert_eq!(skipping.skipped, [(4, IdProblem::Empty)]);
+    assert_eq!(skipping.keys[0], ["+491701234567", "", "+491701234568"]);
+    assert_eq!(skipping.keys[1], ["", "0123abcd\u{1f}7", "0123abce\u{1f}7"]);
+    assert_eq!(skipping.ids, ["+491701234567\u{1f}\u{1f}", "\u{1f}0123abcd\u{1f}7", "+491701234568\u{1f}0123abce\u{1f}7"]);
+    assert_eq!(numbers(&skipping, 0), [1.0, 2.0, 3.0]);
+    let good = csv_file(text.replace(",0123abcf,,4", ",0123abcf,9,4"));
+    let table = read_table(&spec(&good.path), Side::Partner).unwrap();
+    assert_eq!((table.rows(), table.keys.len()), (4, 2));
+    let told: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|line| line.contains("2 rows have no key in column `tel`")), "{told:?}");
+    // A key that two rows share, and one that is none, are refused in whatever column they stand.
+    for (from, to, id) in [("0123abce,7", "0123ABCD,7", 315), ("+49 170 1234568", "+491701234567", 315), ("0123ABCD,7", "device,7", 314)] {
+        let bad = csv_file(text.replace(",0123abcf,,4", ",0123abcf,9,4").replace(from, to));
+        let failure = read_table(&spec(&bad.path), Side::Partner).unwrap_err();
+        assert_eq!((failure.exit, failure.id), (Exit::Data, id), "{to}: {failure}");
+    }
+}

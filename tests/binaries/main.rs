@@ -4,6 +4,7 @@
 mod bench;
 mod endings;
 mod link;
+mod matching;
 mod path;
 mod proxy;
 mod refusals;

@@ -81,6 +81,7 @@ impl Trained {
                 data = "{}"
                 id = "id"
                 model = "model.json"
+                ledger = {{ on_small_difference = "warn" }}
                 link = {{ {how} = "127.0.0.1:{port}" }}
                 "#,
                 self.model_id,

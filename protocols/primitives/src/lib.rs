@@ -10,5 +10,6 @@ pub mod gf128;
 pub mod hash;
 pub mod okvs;
 pub mod rng;
+pub mod vectors;
 
 pub use error::PrimitivesError;

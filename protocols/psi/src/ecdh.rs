@@ -34,6 +34,7 @@
 mod group;
 mod mask;
 mod tags;
+pub(crate) mod vectors;
 
 use crate::params::tag_bytes;
 use crate::{MatchParams, Progress, PsiError};

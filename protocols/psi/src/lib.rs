@@ -7,6 +7,7 @@
 pub mod ecdh;
 mod error;
 mod params;
+pub mod vectors;
 pub mod vole;
 
 pub use ecdh::{Counted, Matched, count_common};

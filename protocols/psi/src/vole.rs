@@ -43,7 +43,7 @@
 
 mod buckets;
 mod estimate;
-mod names;
+pub(crate) mod names;
 mod oprf;
 mod sort;
 mod tags;
@@ -386,6 +386,18 @@ fn block(bytes: &[u8], k: usize) -> u128 {
 
 fn commitment(params: &MatchParams, opening: &[u8]) -> [u8; 32] {
     PartHash::new("colift matching shift v1").part(&params.session).part(opening).finish()
+}
+
+/// Ascending tags as they cross the wire.
+pub(crate) fn code_tags(bits: u32, tags: &[u128]) -> Vec<u8> {
+    TagCode::new(tags.len(), bits).encode(tags.iter().copied()).to_vec()
+}
+
+/// Undoes [`code_tags`].
+pub(crate) fn decode_tags(bits: u32, count: usize, wire: &[u8]) -> Option<Vec<u128>> {
+    let mut tags = Vec::new();
+    TagCode::new(count, bits).decode(wire, |tag| tags.push(tag)).ok()?;
+    Some(tags)
 }
 
 /// The common tags.

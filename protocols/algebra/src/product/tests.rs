@@ -73,38 +73,40 @@ fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
 }
 
 #[test]
-fn shared_symmetric_matrix_times_shared_vector() {
-    let d = 60;
-    let (h1, h2, v1, v2) = (random(d * d, 48), random(d * d, 48), random(d, 48), random(d, 48));
-    let symmetric = |h: &[i64]| (0..d * d).map(|x| (h[(x / d).min(x % d) * d + (x / d).max(x % d)] as u64) & MASK).collect::<Vec<u64>>();
-    let as_ring = |v: &[i64]| v.iter().map(|x| (*x as u64) & MASK).collect::<Vec<u64>>();
-    let role = |role: Role, h: Vec<u64>, v: Vec<u64>| {
-        move |channel: &mut colift_channel::memory::MemoryChannel| {
-            let mut engine = Engine::setup(channel, role).unwrap();
-            let matrix = SharedMatrix::exchange(&mut engine, channel, h, d).unwrap();
-            let first = matrix.times(&mut engine, channel, &v).unwrap();
-            let second = matrix.times(&mut engine, channel, &v).unwrap();
-            (first, second, channel.counters())
+fn shared_symmetric_matrix_times_shared_vectors() {
+    for (d, vectors) in [(60, 1), (23, 7)] {
+        let (h1, h2, v1, v2) = (random(d * d, 48), random(d * d, 48), random(vectors * d, 48), random(vectors * d, 48));
+        let symmetric =
+            |h: &[i64]| (0..d * d).map(|x| (h[(x / d).min(x % d) * d + (x / d).max(x % d)] as u64) & MASK).collect::<Vec<u64>>();
+        let as_ring = |v: &[i64]| v.iter().map(|x| (*x as u64) & MASK).collect::<Vec<u64>>();
+        let role = |role: Role, h: Vec<u64>, v: Vec<u64>| {
+            move |channel: &mut colift_channel::memory::MemoryChannel| {
+                let mut engine = Engine::setup(channel, role).unwrap();
+                let matrix = SharedMatrix::exchange(&mut engine, channel, h, d, vectors).unwrap();
+                let first = matrix.times(&mut engine, channel, &v).unwrap();
+                let second = matrix.times(&mut engine, channel, &v).unwrap();
+                (first, second, channel.counters())
+            }
+        };
+        let (h1, h2, v1, v2) = (symmetric(&h1), symmetric(&h2), as_ring(&v1), as_ring(&v2));
+        let (a, b, ..) = run_pair(role(Role::First, h1.clone(), v1.clone()), role(Role::Second, h2.clone(), v2.clone()));
+        for (role, measured) in [(Role::First, a.2), (Role::Second, b.2)] {
+            let mut meter = Meter::default();
+            Engine::declare_setup(&mut meter, role);
+            SharedMatrix::declare_exchange(&mut meter, d, vectors).unwrap();
+            let before = meter.counters().rounds;
+            SharedMatrix::declare_times(&mut meter, d, vectors).unwrap();
+            SharedMatrix::declare_times(&mut meter, d, vectors).unwrap();
+            assert_eq!(measured, meter.counters(), "{role:?}");
+            assert_eq!(measured.rounds - before, 2);
         }
-    };
-    let (h1, h2, v1, v2) = (symmetric(&h1), symmetric(&h2), as_ring(&v1), as_ring(&v2));
-    let (a, b, ..) = run_pair(role(Role::First, h1.clone(), v1.clone()), role(Role::Second, h2.clone(), v2.clone()));
-    for (role, measured) in [(Role::First, a.2), (Role::Second, b.2)] {
-        let mut meter = Meter::default();
-        Engine::declare_setup(&mut meter, role);
-        SharedMatrix::declare_exchange(&mut meter, d).unwrap();
-        let before = meter.counters().rounds;
-        SharedMatrix::declare_times(&mut meter, d).unwrap();
-        SharedMatrix::declare_times(&mut meter, d).unwrap();
-        assert_eq!(measured, meter.counters(), "{role:?}");
-        assert_eq!(measured.rounds - before, 2);
-    }
-    for i in 0..d {
-        let exact =
-            (0..d).fold(0u64, |sum, j| sum.wrapping_add(h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[j].wrapping_add(v2[j]))));
-        for (x, y) in [(&a.0, &b.0), (&a.1, &b.1)] {
-            let off = to_signed(x[i].wrapping_add(y[i]).wrapping_sub(exact) & MASK);
-            assert!(off.abs() <= 2, "entry {i} is off by {off}");
+        for (k, i) in (0..vectors).flat_map(|k| (0..d).map(move |i| (k, i))) {
+            let entry = |j: usize| h1[i * d + j].wrapping_add(h2[i * d + j]).wrapping_mul(v1[k * d + j].wrapping_add(v2[k * d + j]));
+            let exact = (0..d).map(entry).fold(0u64, u64::wrapping_add);
+            for (x, y) in [(&a.0, &b.0), (&a.1, &b.1)] {
+                let off = to_signed(x[k * d + i].wrapping_add(y[k * d + i]).wrapping_sub(exact) & MASK);
+                assert!(off.abs() <= 2, "entry {i} of vector {k} is off by {off}");
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ impl GroupHash {
     }
 
     /// expand_message_xmd (RFC 9380, §5.3.1) to L ≤ 255·64 bytes.
-    fn expand<const L: usize>(&self, message: &[u8]) -> [u8; L] {
+    pub(super) fn expand<const L: usize>(&self, message: &[u8]) -> [u8; L] {
         const { assert!(L <= 255 * DIGEST) };
         let first = self.padded.clone().chain_update(message).chain_update((L as u16).to_be_bytes());
         let b0: [u8; DIGEST] = first.chain_update([0]).chain_update(&self.tag).finalize().into();

@@ -32,7 +32,7 @@ impl Mask {
         Ok(Self::of(Scalar::from_bytes_mod_order_wide(&*os_bytes::<64>()?)))
     }
 
-    fn of(scalar: Scalar) -> Self {
+    pub(super) fn of(scalar: Scalar) -> Self {
         Self { half: Zeroizing::new(scalar.div_by_2()) }
     }
 
