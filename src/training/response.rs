@@ -177,7 +177,12 @@ fn fit(schedule: &Schedule, base_logit: f64) -> Result<BTreeMap<(usize, bool), V
         Family::Poisson => f64::exp,
         _ => |z| sigmoid(z) * sigmoid(-z),
     };
-    let (amplitude, gap) = if exponential { (EXPONENTIAL_HALF_HARMONIC, series::LIGHT_GAP) } else { (HALF_HARMONIC, series::GAP) };
+    let (amplitude, gap) = match (exponential, schedule.few()) {
+        (true, _) => (EXPONENTIAL_HALF_HARMONIC, series::LIGHT_GAP),
+        (false, false) => (HALF_HARMONIC, series::GAP),
+        // A wide interval, whose predictors leave it on the way more easily.
+        (false, true) => (HALF_HARMONIC, series::HEAVY_GAP),
+    };
     let fitted = |of: &dyn Fn(f64) -> f64, harmonics| Ok::<_, Failure>(series::fit(of, low, high, period, harmonics, gap)?.series);
     let mut book = BTreeMap::new();
     let steps = schedule.steps.iter().flat_map(|step| schedule.gates(step));

@@ -305,6 +305,12 @@ impl Schedule {
         if step.hessian_rows > 0 { &self.solver } else { &self.fine_solver }
     }
 
+    /// Whether all steps run on all rows with a wide interval.
+    #[must_use]
+    pub fn few(&self) -> bool {
+        self.sizes.rows < steps::FEW_ROWS
+    }
+
     /// The same schedule, with standard errors at the end or without.
     #[must_use]
     pub fn with_standard_errors(self, standard_errors: bool) -> Self {
