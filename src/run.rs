@@ -23,7 +23,7 @@ use crate::report::{Opened, RecipeTable};
 use crate::resources::StageClock;
 use crate::training::cost::declare_training;
 use crate::training::features::Features;
-use crate::training::memory::spare_bytes;
+use crate::training::memory::check_memory;
 use crate::training::opening::Ledger;
 use crate::training::response::OwnerInput;
 use crate::training::schedule::{PublicSizes, Schedule};
@@ -261,13 +261,13 @@ fn train_jointly(
         ..PublicSizes::logistic(rows.len(), owner_columns, partner_columns, terms.expected_rate.ends())
     })?;
     let schedule = schedule.with_standard_errors(prepared.job.shared().reveals(Disclosure::OwnStandardErrors));
+    check_memory(&schedule, role == Role::First, prepared.job.private().max_memory)?;
     let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
     if let Some(labels) = &labels {
         owner::check_labels(labels, terms, &mut notes)?;
     }
     // The start-up check: every plan of the whole training, its worst-case noise included, before anything is encrypted.
     let (owner_cost, partner_cost) = declare_training(&schedule)?;
-    let spare = spare_bytes(&schedule, role == Role::First, prepared.job.private().max_memory)?;
     tracing::info!(
         rounds = owner_cost.counters().rounds,
         owner_bytes = owner_cost.counters().bytes_sent,
@@ -275,7 +275,6 @@ fn train_jointly(
         "training planned"
     );
     let mut engine = Engine::setup(channel, role)?;
-    engine.set_spare_memory(spare);
     let labels = labels.as_deref().map(numbers);
     let base_logit = terms.expected_rate.base_logit();
     let input = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit });

@@ -35,7 +35,7 @@ enum Carries {
 use Carries::{Masked, Opening, Public};
 
 /// Every message of a run after the greeting (docs/WIRE.md).
-const KINDS: [(u16, &str, Carries); 36] = [
+const KINDS: [(u16, &str, Carries); 38] = [
     (0x0120, "shared part of the job", Public),
     (0x0121, "number of columns", Public),
     (0x0122, "end of the run", Public),
@@ -64,6 +64,7 @@ const KINDS: [(u16, &str, Carries); 36] = [
     (0x0333, "VOLE: tree corrections", Masked),
     (0x0334, "VOLE: point of the tree check", Masked),
     (0x0335, "VOLE: evaluation of the tree check", Masked),
+    (0x0336, "VOLE: sums of the columns' trees", Masked),
     (0x0401, "public key", Masked),
     (0x0410, "uploaded ciphertext", Masked),
     (0x0411, "masked product", Masked),
@@ -71,6 +72,7 @@ const KINDS: [(u16, &str, Carries); 36] = [
     (0x0421, "gate reply", Masked),
     (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
     (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),
+    (0x0584, "shares of own variances", Opening(Disclosure::OwnStandardErrors)),
     (0x0582, "train or test of the matched rows", Opening(Disclosure::SplitToPartner)),
 ];
 /// The last one, apart only because an array's length is checked.
@@ -190,9 +192,10 @@ fn a_training_that_needs_more_memory_than_allowed_ends_before_anything_is_encryp
     let run = recorded(&world(SMALL, Content::Normal, 9, &Terms { owner_memory: Some("8M"), ..Terms::default() }));
     assert_eq!(run.owner.0.as_ref().unwrap().as_ref().err().unwrap().exit, Exit::Cap);
     assert!(run.partner.0.as_ref().unwrap().is_err());
-    let owners = &run.owner.1;
-    assert!(owners.iter().any(|entry| entry.kind.code == 0x0121) && owners.iter().all(|entry| entry.kind.code < 0x0300));
-    assert!(run.partner.1.iter().all(|entry| entry.direction == Direction::Sent || entry.kind.code < 0x0300));
+    // Neither keys nor oblivious transfers nor ciphertexts: none of the correlation's and the algebra's kinds.
+    let (owners, secret) = (&run.owner.1, 0x0300..0x0500);
+    assert!(owners.iter().any(|entry| entry.kind.code == 0x0121) && !owners.iter().any(|entry| secret.contains(&entry.kind.code)));
+    assert!(!run.partner.1.iter().any(|entry| entry.direction == Direction::Received && secret.contains(&entry.kind.code)));
     recorded(&world(SMALL, Content::Normal, 9, &Terms { owner_memory: Some("1G"), ..Terms::default() })).logs("allowed");
 }
 

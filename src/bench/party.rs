@@ -11,7 +11,6 @@ use crate::session::{Home, Identity, LinkSpec, Pins, connect};
 use crate::training::cost::declare_training;
 use crate::training::family::HiddenWeights;
 use crate::training::features::Features;
-use crate::training::memory::spare_bytes;
 use crate::training::opening::Ledger;
 use crate::training::response::OwnerInput;
 use crate::training::scaling::Scaling;
@@ -145,9 +144,7 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     let features = Features::new(&standardised, l2, role == Role::First)?;
     drop(standardised);
     let (owner, partner) = declare_training(&schedule)?;
-    let spare = spare_bytes(&schedule, role == Role::First, None)?;
     let mut engine = Engine::setup(&mut channel, role)?;
-    engine.set_spare_memory(spare);
     let mut ledger = Ledger::new(&[Disclosure::OwnWeights, Disclosure::ConvergedAndInRange]);
     let base_logit = bucket(data.rate)?.base_logit();
     let input = OwnerInput { labels: &labels.values, weights: labels.weights.as_deref(), base_logit };

@@ -1,9 +1,10 @@
-//! Memory of one side's training: the least it takes, and what is left to keep transformed columns between passes.
+//! Memory of one side's training: what it takes, checked against the job's `max_memory` before anything is encrypted.
 //!
-//! least = 32 MiB + max(preparing, running), with n training rows and w own weights: preparing holds the standardised and the
-//! whitened columns and the integers made of them, (8 + 8 + 2)·n·w bytes; running holds the table's columns and the integers,
-//! (8 + 2)·n·w, [`ROW_BYTES`]·n for shares and oblivious transfers, and the buffers of the largest product or gate
-//! ([`Plan::memory`], [`GatePlan::memory`]). Formula and measurement: docs/COSTS.md.
+//! least = 32 MiB + 8·n·w + max(preparing, running), with n training rows and w own weights: 8·n·w are those rows of the table,
+//! which the run holds all the time; preparing holds the standardised and the whitened columns and the integers made of them,
+//! (8 + 8 + 2)·n·w bytes; running holds the standardised columns and the integers, (8 + 2)·n·w, [`ROW_BYTES`]·n for shares and
+//! oblivious transfers, and the buffers of the largest product or gate ([`Plan::memory`], [`GatePlan::memory`]). Formula and
+//! measurement: docs/COSTS.md.
 
 use crate::error::{Exit, Failure};
 use crate::training::hessian::{cross_plan, own_plan};
@@ -11,14 +12,12 @@ use crate::training::schedule::Schedule;
 use crate::training::secure::{backward_plan, forward_plan};
 use colift_algebra::AlgebraError;
 use colift_algebra::gate::GatePlan;
-use colift_algebra::product::{Kept, Plan};
+use colift_algebra::product::Plan;
 
 /// Program, keys, tables of the transform, the link's own buffers.
 const BASE: u64 = 32 << 20;
 /// Bytes a training row for logits, residuals, their shares and the lifts.
-const ROW_BYTES: u64 = 160;
-/// Used where the job sets no `max_memory`.
-const DEFAULT_CAP: u64 = 4 << 30;
+const ROW_BYTES: u64 = 96;
 
 /// The least memory of one side.
 ///
@@ -27,31 +26,24 @@ const DEFAULT_CAP: u64 = 4 << 30;
 pub fn least_bytes(schedule: &Schedule, owner: bool) -> Result<u64, Failure> {
     let (n, (own, _)) = (schedule.sizes.rows as u64, widths(schedule, owner));
     let column = n * own as u64;
-    Ok(BASE + (18 * column).max(10 * column + ROW_BYTES * n + buffers(schedule, owner)?))
+    Ok(BASE + 8 * column + (18 * column).max(10 * column + ROW_BYTES * n + buffers(schedule, owner)?))
 }
 
-/// What a side may use to keep transformed columns.
+/// Refuses a training whose least memory exceeds `max_memory`; called before anything is encrypted.
 ///
 /// # Errors
-/// Exit 17 when the training's least memory exceeds `max_memory`: called before anything is encrypted.
-pub fn spare_bytes(schedule: &Schedule, owner: bool, max_memory: Option<u64>) -> Result<u64, Failure> {
+/// Exit 17 when it does.
+pub fn check_memory(schedule: &Schedule, owner: bool, max_memory: Option<u64>) -> Result<(), Failure> {
     let least = least_bytes(schedule, owner)?;
-    let most = max_memory.unwrap_or_else(|| DEFAULT_CAP.max(least));
-    most.checked_sub(least).ok_or_else(|| {
+    if let Some(most) = max_memory.filter(|most| *most < least) {
         let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
         let what = format!("this training needs at least {} MiB of memory, {} MiB are allowed", mebibytes(least), mebibytes(most));
         let (own, _) = widths(schedule, owner);
-        Failure::new(Exit::Cap, 659, what)
+        return Err(Failure::new(Exit::Cap, 659, what)
             .at(format!("{} training rows, {own} own weights", schedule.sizes.rows))
-            .hint("raise max_memory, use fewer columns, or train on fewer rows")
-    })
-}
-
-/// Stores for the logits' and the gradients' products over all rows, of at most so many bytes together.
-pub(crate) fn stores(schedule: &Schedule, width: usize, spare: u64) -> Result<(Kept, Kept), AlgebraError> {
-    let (forward, backward) = (forward_plan(schedule.sizes.rows, width)?, backward_plan(schedule.sizes.rows, width)?);
-    let first = Kept::all_bytes(&forward).min(spare / 2);
-    Ok((Kept::new(&forward, first), Kept::new(&backward, spare - first)))
+            .hint("raise max_memory, use fewer columns, or train on fewer rows"));
+    }
+    Ok(())
 }
 
 /// Own weights and the peer's, the owner's intercept included.
@@ -89,30 +81,17 @@ mod tests {
     use crate::training::schedule::PublicSizes;
 
     #[test]
-    fn a_cap_below_the_least_memory_is_refused_and_what_is_above_it_may_be_used() {
+    fn a_cap_below_the_least_memory_is_refused() {
         for (rows, columns) in [(500, 5), (26_399, 21), (1_000_000, 50)] {
             let schedule = Schedule::new(PublicSizes::logistic(rows, columns, columns, (0.05, 0.2))).unwrap();
             for owner in [true, false] {
                 let least = least_bytes(&schedule, owner).unwrap();
                 assert!(least > (10 * rows * columns) as u64);
-                let refused = spare_bytes(&schedule, owner, Some(least - 1)).unwrap_err();
+                let refused = check_memory(&schedule, owner, Some(least - 1)).unwrap_err();
                 assert_eq!(refused.exit, Exit::Cap);
-                assert_eq!(spare_bytes(&schedule, owner, Some(least + 7)).unwrap(), 7);
-                assert!(spare_bytes(&schedule, owner, None).unwrap() <= DEFAULT_CAP);
+                check_memory(&schedule, owner, Some(least)).unwrap();
+                check_memory(&schedule, owner, None).unwrap();
             }
         }
-    }
-
-    #[test]
-    fn stores_keep_within_what_is_spare() {
-        let schedule = Schedule::new(PublicSizes::logistic(100_000, 20, 20, (0.05, 0.2))).unwrap();
-        let (forward, backward) = (forward_plan(100_000, 20).unwrap(), backward_plan(100_000, 20).unwrap());
-        let all = Kept::all_bytes(&forward) + Kept::all_bytes(&backward);
-        for spare in [0, all / 3, all, 10 * all] {
-            let (one, other) = stores(&schedule, 20, spare).unwrap();
-            assert!(one.room_bytes(&forward) + other.room_bytes(&backward) <= spare);
-        }
-        let (one, other) = stores(&schedule, 20, 2 * all).unwrap();
-        assert!(one.room_bytes(&forward) >= Kept::all_bytes(&forward) && other.room_bytes(&backward) >= Kept::all_bytes(&backward));
     }
 }

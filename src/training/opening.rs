@@ -65,8 +65,7 @@ impl Ledger {
 /// # Errors
 /// Exit 18 where the job does not list it; link failures.
 pub fn own_weights(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
-    ledger.note(Disclosure::OwnWeights, own.len(), peers.len())?;
-    exchange(channel, WEIGHTS, own, peers)
+    to_each(channel, ledger, (Disclosure::OwnWeights, WEIGHTS), own, peers)
 }
 
 /// Opens to each party the variances of its own weights, over their scale; as [`own_weights`].
@@ -74,12 +73,18 @@ pub fn own_weights(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], 
 /// # Errors
 /// As [`own_weights`].
 pub fn own_standard_errors(channel: &mut dyn Channel, ledger: &mut Ledger, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
-    ledger.note(Disclosure::OwnStandardErrors, own.len(), peers.len())?;
-    exchange(channel, VARIANCES, own, peers)
+    to_each(channel, ledger, (Disclosure::OwnStandardErrors, VARIANCES), own, peers)
 }
 
 /// Sends the shares of what the peer learns and adds the received ones to `own`.
-fn exchange(channel: &mut dyn Channel, kind: Kind, own: &[u64], peers: &[u64]) -> Result<Vec<u64>, Failure> {
+fn to_each(
+    channel: &mut dyn Channel,
+    ledger: &mut Ledger,
+    (item, kind): (Disclosure, Kind),
+    own: &[u64],
+    peers: &[u64],
+) -> Result<Vec<u64>, Failure> {
+    ledger.note(item, own.len(), peers.len())?;
     channel.send(kind, &pack(peers, ring50::BITS))?;
     let message = channel.receive(kind, ring50::packed_bytes(own.len()))?;
     let shares = unpack(&message, own.len(), ring50::BITS).ok_or_else(malformed)?;

@@ -22,14 +22,13 @@ use crate::training::family::Family;
 use crate::training::features::Features;
 use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::inference::standard_errors;
-use crate::training::memory;
 use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
 use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
 use crate::training::solver::solve;
 use colift_algebra::gate::{self, Gate, GatePlan};
 use colift_algebra::lift::{Batch, lift};
-use colift_algebra::product::{Entries, Kept, Plan, Shape, Tile, multiply_again, receive_product, receive_upload, upload};
+use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
 use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::weigh::weigh;
@@ -69,8 +68,6 @@ pub(crate) struct Party<'a> {
     pub(crate) features: &'a Features,
     /// Width of the peer's block.
     pub(crate) peer_width: usize,
-    /// Transforms of the own columns for products over all rows: logits and gradients.
-    pub(crate) kept: &'a (Kept, Kept),
 }
 
 impl Party<'_> {
@@ -110,21 +107,9 @@ impl Party<'_> {
         sent: &Plan,
         factor: &(dyn Fn(usize, usize) -> u64 + Sync),
     ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
-        self.both_ways_again(held, write, sent, factor, &Kept::default())
-    }
-
-    /// [`Party::both_ways`] with a matrix that is multiplied several times.
-    fn both_ways_again(
-        &mut self,
-        held: &Plan,
-        write: &(dyn Fn(&Tile, &mut [i32]) + Sync),
-        sent: &Plan,
-        factor: &(dyn Fn(usize, usize) -> u64 + Sync),
-        kept: &Kept,
-    ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
         upload(self.engine, self.channel, sent, factor)?;
         let uploaded = receive_upload(self.engine, self.channel, held)?;
-        let ours = multiply_again(self.engine, self.channel, held, &uploaded, Entries::Small(write), kept)?;
+        let ours = multiply(self.engine, self.channel, held, &uploaded, Entries::Small(write))?;
         let theirs = receive_product(self.engine, self.channel, sent)?;
         Ok((ours, theirs))
     }
@@ -146,7 +131,7 @@ impl Party<'_> {
         };
         let (own_w, peer_w) = self.blocks(w);
         let (own_w, peer_w) = (own_w.to_vec(), peer_w.to_vec());
-        let (ours, theirs) = self.both_ways_again(&held, &write, &sent, &|j, _| peer_w[j], &self.kept.0)?;
+        let (ours, theirs) = self.both_ways(&held, &write, &sent, &|j, _| peer_w[j])?;
         let mut local = features.times(&own_w, rows);
         local.extend((0..own_width).map(|i| {
             let products = own_w.iter().enumerate().map(|(j, w)| (features.ridge_fine(i, j) as u64).wrapping_mul(*w));
@@ -161,7 +146,7 @@ impl Party<'_> {
     fn backward(&mut self, r: &[u64]) -> Result<Vec<u64>, AlgebraError> {
         let (own_width, features, rows) = (self.features.width(), self.features, r.len());
         let (held, sent) = (backward_plan(rows, own_width)?, backward_plan(rows, self.peer_width)?);
-        let (ours, theirs) = self.both_ways_again(&held, &transposed(features), &sent, &|j, _| r[j], &self.kept.1)?;
+        let (ours, theirs) = self.both_ways(&held, &transposed(features), &sent, &|j, _| r[j])?;
         let own = features.transposed_times(r).iter().zip(&ours).map(|(a, b)| ring50::add(*a, *b)).collect();
         Ok(self.in_order(own, theirs))
     }
@@ -180,8 +165,7 @@ impl Party<'_> {
             None => {
                 let plan = backward_plan(rows, features.width())?;
                 let uploaded = receive_upload(self.engine, self.channel, &plan)?;
-                let entries = &transposed(features);
-                let own = multiply_again(self.engine, self.channel, &plan, &uploaded, Entries::Small(entries), &self.kept.1)?;
+                let own = multiply(self.engine, self.channel, &plan, &uploaded, Entries::Small(&transposed(features)))?;
                 (own, vec![0; self.peer_width])
             }
         };
@@ -300,8 +284,7 @@ pub fn train(
     progress: &dyn Fn(u64, u64),
 ) -> Result<Trained, Failure> {
     let peer_width = schedule.weights() - features.width();
-    let kept = memory::stores(schedule, features.width(), engine.spare_memory())?;
-    let mut party = Party { engine, channel, features, peer_width, kept: &kept };
+    let mut party = Party { engine, channel, features, peer_width };
     let response = owner.map(|input| Response::new(input, schedule)).transpose()?;
     let response = response.as_ref();
     let mut w = vec![0u64; party.size()];

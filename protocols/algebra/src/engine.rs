@@ -28,7 +28,6 @@ pub struct Engine {
     pub(crate) peer_uniform: CommonRandomness,
     pub(crate) prg: Prg,
     pub(crate) ot: OtPair,
-    spare: u64,
 }
 
 impl Engine {
@@ -53,7 +52,7 @@ impl Engine {
         channel.send(KEY, &public.to_bytes())?;
         let peer_key = PublicKey::from_bytes(&channel.receive(KEY, PublicKey::bytes())?, &mut peer_uniform)?;
         let ot = OtPair::setup(channel, role)?;
-        Ok(Self { role, secret, peer_key, own_uniform, peer_uniform, prg, ot, spare: 0 })
+        Ok(Self { role, secret, peer_key, own_uniform, peer_uniform, prg, ot })
     }
 
     /// Notes the messages of [`Engine::setup`].
@@ -68,17 +67,6 @@ impl Engine {
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
-    }
-
-    /// Bytes that this party may use to keep transformed matrices between products; none at first.
-    #[must_use]
-    pub fn spare_memory(&self) -> u64 {
-        self.spare
-    }
-
-    /// Allows so many bytes for what [`Engine::spare_memory`] says.
-    pub fn set_spare_memory(&mut self, bytes: u64) {
-        self.spare = bytes;
     }
 
     /// The party's oblivious transfers.

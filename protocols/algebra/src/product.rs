@@ -26,11 +26,7 @@ use colift_rlwe::{Accumulator, Ciphertext, Level, N, NoiseBudget, PlainPoly, Pla
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
-
-mod kept;
-
-pub use kept::Kept;
+use std::sync::{Mutex, PoisonError};
 
 const UPLOAD: Kind = Kind { code: 0x0410, name: "uploaded ciphertext" };
 const REPLY: Kind = Kind { code: 0x0411, name: "masked product" };
@@ -360,21 +356,6 @@ pub fn multiply(
     uploaded: &Uploaded,
     entries: Entries<'_>,
 ) -> Result<Vec<u64>, AlgebraError> {
-    multiply_again(engine, channel, plan, uploaded, entries, &Kept::default())
-}
-
-/// [`multiply`] with an A that is multiplied several times: its transformed tiles are taken from `kept`, and left there.
-///
-/// # Errors
-/// As [`multiply`].
-pub fn multiply_again(
-    engine: &mut Engine,
-    channel: &mut dyn Channel,
-    plan: &Plan,
-    uploaded: &Uploaded,
-    entries: Entries<'_>,
-    kept: &Kept,
-) -> Result<Vec<u64>, AlgebraError> {
     let (m, _, _) = plan.tile;
     let (rows, columns) = (plan.shape.rows, plan.shape.columns);
     let mut share = vec![0u64; rows * columns];
@@ -395,19 +376,13 @@ pub fn multiply_again(
                 let mut scratch = Vec::new();
                 let tiles: Vec<usize> = (0..plan.inner_tiles()).collect();
                 for batch in tiles.chunks(BATCH) {
-                    let places: Vec<_> = batch.iter().map(|jt| kept.place(plan, first + offset, *jt)).collect();
-                    for ((factor, jt), place) in factors.iter_mut().zip(batch).zip(&places) {
-                        if place.is_none_or(|place| place.get().is_none()) {
-                            plan.factor(&rows, *jt, entries, factor, &mut scratch);
-                            place.iter().for_each(|place| kept.offer(place, factor));
-                        }
+                    for (factor, jt) in factors.iter_mut().zip(batch) {
+                        plan.factor(&rows, *jt, entries, factor, &mut scratch);
                     }
-                    let ready = factors.iter().zip(&places).map(|(made, place)| place.and_then(OnceLock::get).unwrap_or(made));
-                    let ready: Vec<&Poly> = ready.map(PlainPoly::poly).collect();
                     for (k, (c0, c1)) in sums.iter_mut().enumerate() {
                         let with = |half: fn(&Ciphertext) -> &Poly| {
                             let ciphertexts = batch.iter().map(|jt| half(&uploaded.ciphertexts[jt * plan.column_tiles() + k]));
-                            ready.iter().copied().zip(ciphertexts).collect::<Vec<_>>()
+                            factors.iter().map(PlainPoly::poly).zip(ciphertexts).collect::<Vec<_>>()
                         };
                         c0.add_products(&with(|ciphertext| &ciphertext.c0));
                         c1.add_products(&with(|ciphertext| &ciphertext.c1));

@@ -1,6 +1,6 @@
 //! Which steps a training takes, by family: rows, lengths, Hessians, the solver and the end check's bound.
 //!
-//! Chosen by plaintext simulation on the real sets and on made ones (docs/adr/0006, 0009, 0011, 0020).
+//! Chosen by plaintext simulation on the real sets and on made ones (docs/adr/0006, 0009, 0011, 0019).
 
 use super::{Family, PublicSizes, SolverPlan, Start, Step};
 
