@@ -2,7 +2,7 @@
 //!
 //! Every message of `run::over` on small made-up tables is recorded at both ends. [`KINDS`] is the complete list of message
 //! kinds of a run: a new kind fails here until it is placed, with what it may carry.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/party.rs"]
 mod party;
