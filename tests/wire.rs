@@ -159,7 +159,7 @@ fn a_run_by_vole_follows_from_public_sizes_only() {
     let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
     let [owner, partner] = first.logs("first");
     let seen: BTreeSet<u16> = owner.iter().map(|entry| entry.kind.code).collect();
-    let matching = (0x0210..=0x0216).chain(0x0330..=0x0335);
+    let matching = (0x0210..=0x0216).chain(0x0330..=0x0336);
     assert!(matching.into_iter().all(|code| seen.contains(&code)) && !seen.contains(&0x0205));
     for entry in owner.iter().chain(partner) {
         assert_eq!(kinds().find(|kind| kind.0 == entry.kind.code).map(|kind| kind.1), Some(entry.kind.name));

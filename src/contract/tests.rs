@@ -254,7 +254,7 @@ fn wrong_files_are_refused_with_exact_words() {
     let cases: Vec<(String, u16, &str, &str)> = vec![
         ("[shared".into(), 202, "not valid TOML", "line 1"),
         (with("l2 = 0.001", "l2 = "), 202, "not valid TOML", "line 16"),
-        (with("l2 = 0.001", "l2 = 0.001\nl2 = 0.002"), 202, "not valid TOML", "line 16"),
+        (with("l2 = 0.001", "l2 = 0.001\nl2 = 0.002"), 202, "not valid TOML", "line 17"),
         (with("l2 = ", "l_2 = "), 203, "unknown key `l_2` in [shared]", "did you mean `l2`?"),
         (with("min_overlap", "min_overlp"), 203, "unknown key `min_overlp` in [shared]", "did you mean `min_overlap`?"),
         (with("min_overlap", "colour"), 203, "unknown key `colour` in [shared]", "the keys of [shared] are name, task"),

@@ -334,7 +334,7 @@ fn weights_show_how_certain_they_are_where_that_was_opened() {
     data.intercept_inference = Some(Wald::new(-2.355, 0.1));
     let (text, html) = (data.to_text(&details()), data.to_html(&details()));
     // −0.5 / 0.25: z −2, p 0.0455; 0.5 / 0.01: z 50.
-    for line in ["standard error", ".2500   -2.00      .0455", "+50.00   < 0.0001", "-23.55   < 0.0001"] {
+    for line in ["standard error", ".2500    -2.00      .0455", "+50.00   < 0.0001", "-23.55   < 0.0001"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert!(html.contains("Own weights: how certain") && html.contains("Partner's weights: how certain") && html.contains("&lt; 0.0001"));
