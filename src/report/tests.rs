@@ -337,7 +337,9 @@ fn weights_show_how_certain_they_are_where_that_was_opened() {
     for line in ["standard error", ".2500    -2.00      .0455", "+50.00   < 0.0001", "-23.55   < 0.0001"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    assert!(html.contains("Own weights: how certain") && html.contains("Partner's weights: how certain") && html.contains("&lt; 0.0001"));
+    assert!(
+        html.contains("Own weights: how certain") && html.contains("Partner&#39;s weights: how certain") && html.contains("&lt; 0.0001")
+    );
     let line = data.to_json_line().unwrap();
     assert!(line.contains(r#""owner_inference":{"zeta":{"standard_error":0.25,"z":0.04,"p":"#), "{line}");
     assert_eq!(ReportData::from_json(&line).unwrap(), data);

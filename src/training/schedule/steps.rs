@@ -102,13 +102,6 @@ fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize)
     (full.collect(), last)
 }
 
-/// With few rows the rounding noise of the last gradient is what is left of the error: a half step and a third of a step, the end
-/// check's, average it over three gradients. Appends the half step and returns the last one.
-fn averaged(steps: &mut Vec<Step>, step: Step) -> Step {
-    steps.push(Step { damping: 0.5, ..step });
-    Step { damping: 1.0 / 3.0, hessian_rows: 0, ..step }
-}
-
 fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
@@ -140,8 +133,9 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // made ones; outside of it they converge more slowly.
     let (start, mut steps, after, spectrum) = if few {
         let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
-        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 7));
-        (None, steps, 0, (1.0, 1.0))
+        // Labels that a line nearly separates let the weights grow for a dozen steps.
+        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 13));
+        (None, steps, 1, (1.0, 1.0))
     } else {
         // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
         // the start's slope is not below 0.05.
@@ -175,13 +169,8 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         };
         (Some(start), steps, after, spectrum)
     };
-    let last = if few {
-        averaged(&mut steps, step(rows, rows, 1.0))
-    } else {
-        let (full, last) = full_steps(rows, after, spectrum, near);
-        steps.extend(full);
-        last
-    };
+    let (full, last) = full_steps(rows, after, spectrum, near);
+    steps.extend(full);
     let usual_slope = variance * mean;
     // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
     // ill-determined directions alone reaches half a unit.
@@ -239,8 +228,8 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, harmonics);
     let (start, mut steps, after, spectrum) = if few {
         let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.8)];
-        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 5));
-        (None, steps, 0, (1.0, 1.0))
+        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 6));
+        (None, steps, 1, (1.0, 1.0))
     } else {
         // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
         let small = rows <= THIRD_ROWS;
@@ -252,13 +241,8 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         };
         (Some(start), steps, 3, (0.75, 1.25))
     };
-    let last = if few {
-        averaged(&mut steps, step(rows, rows, 1.0))
-    } else {
-        let (full, last) = full_steps(rows, after, spectrum, harmonics);
-        steps.extend(full);
-        last
-    };
+    let (full, last) = full_steps(rows, after, spectrum, harmonics);
+    steps.extend(full);
     // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
     let fine_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
     let inverse_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, INVERSE_ACCURACY);
