@@ -8,7 +8,7 @@
 //! intercept too.
 //!
 //! **How.** H on shares as for a Newton step, but on all rows; H·x = v for all columns of both sides at once by Chebyshev iterations
-//! ([`crate::training::solver`]) that shrink the error by two hundred; vᵀx by one product each way, of which the diagonal counts.
+//! (`training::solver`) that shrink the error by two hundred; vᵀx by one product each way, of which the diagonal counts.
 //!
 //! **Security.** Semi-honest, that of the products and gates. One opening, of the item `own_standard_errors`; nothing of the other
 //! side's columns but these numbers.

@@ -2,7 +2,7 @@
 //!
 //! least = 32 MiB + 8·n·w + max(preparing, running), with n training rows and w own weights: 8·n·w are those rows of the table,
 //! which the run holds all the time; preparing holds the standardised and the whitened columns and the integers made of them,
-//! (8 + 8 + 2)·n·w bytes; running holds the standardised columns and the integers, (8 + 2)·n·w, [`ROW_BYTES`]·n for shares and
+//! (8 + 8 + 2)·n·w bytes; running holds the standardised columns and the integers, (8 + 2)·n·w, `ROW_BYTES`·n for shares and
 //! oblivious transfers, and the buffers of the largest product or gate ([`Plan::memory`], [`GatePlan::memory`]). Formula and
 //! measurement: docs/COSTS.md.
 
