@@ -34,12 +34,17 @@ pub(crate) fn cross_plan(rows: usize, width: usize, other: usize, precision: &He
 
 /// The entries of the transposed coarse columns, `rows` each.
 fn transposed(columns: &[i32], rows: usize) -> impl Fn(&Tile, &mut [i32]) + Sync {
-    move |tile, out| {
-        for (r, j) in tile.rows.clone().enumerate() {
-            let slots = out[r * tile.stride..][..tile.last + 1].iter_mut().rev();
-            slots.zip(&columns[j * rows..][tile.inner.clone()]).for_each(|(slot, x)| *slot = *x);
-        }
-    }
+    move |tile, out| tile.write_rows(out, |j| columns[j * rows..][tile.inner.clone()].iter().copied())
+}
+
+/// Pairs i ≤ j of so many columns, in the order of an own block.
+fn pairs(width: usize) -> Vec<(usize, usize)> {
+    (0..width).flat_map(|i| (i..width).map(move |j| (i, j))).collect()
+}
+
+/// The transpose of a matrix with rows of this length.
+fn turned(matrix: &[u64], length: usize) -> Vec<u64> {
+    (0..length).flat_map(|column| matrix.iter().skip(column).step_by(length).copied()).collect()
 }
 
 /// This party's share of the Hessian, row-major in the common order, [`HESSIAN_BITS`] fraction bits; `slope` has the precision's.
@@ -48,15 +53,14 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64], precision: &HessianP
     let features = party.features;
     let (own_width, peer_width) = (features.width(), party.peer_width);
     // Own blocks: every pair i ≤ j of own columns is one row of a matrix known in the clear.
-    let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
+    let pairs = pairs(own_width);
     let columns = features.coarse_columns(rows, precision);
     let column = |j: usize| &columns[j * rows..(j + 1) * rows];
     let write = |tile: &Tile, out: &mut [i32]| {
-        for (r, p) in tile.rows.clone().enumerate() {
-            let (i, j) = pairs[p];
-            let products = column(i)[tile.inner.clone()].iter().zip(&column(j)[tile.inner.clone()]).map(|(a, b)| a * b);
-            out[r * tile.stride..][..tile.last + 1].iter_mut().rev().zip(products).for_each(|(slot, product)| *slot = product);
-        }
+        tile.write_rows(out, |pair| {
+            let (i, j) = pairs[pair];
+            column(i)[tile.inner.clone()].iter().zip(&column(j)[tile.inner.clone()]).map(|(a, b)| a * b)
+        });
     };
     let (holds, asks) = (own_plan(rows, own_width, precision)?, own_plan(rows, peer_width, precision)?);
     let (ours, theirs) = party.both_ways(&holds, &write, &asks, &|row, _| slope[row])?;
@@ -74,15 +78,10 @@ pub(crate) fn hessian(party: &mut Party<'_>, slope: &[u64], precision: &HessianP
     let (holds, asks) = (cross_plan(rows, own_width, peer_width, precision)?, cross_plan(rows, peer_width, own_width, precision)?);
     let (held, sent) = party.both_ways(&holds, &transposed(&columns, rows), &asks, &scaled)?;
     // held: own × peer; sent: peer × own.
-    let cross_block: Vec<u64> =
-        (0..own_width * peer_width).map(|k| held[k].wrapping_add(sent[k % peer_width * own_width + k / peer_width]) & mask).collect();
+    let cross_block: Vec<u64> = held.iter().zip(turned(&sent, own_width)).map(|(a, b)| a.wrapping_add(b) & mask).collect();
     let factor = f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * precision.column_bits + precision.slope_bits).exp2());
     // The lift pairs the parties' shares: the owner's block, the partner's block, the cross block, in this order on both sides.
-    let cross_first: Vec<u64> = if party.owner() {
-        cross_block
-    } else {
-        (0..own_width * peer_width).map(|k| cross_block[k % own_width * peer_width + k / own_width]).collect()
-    };
+    let cross_first = if party.owner() { cross_block } else { turned(&cross_block, peer_width) };
     let blocks = party.in_order(own_block, theirs);
     let batches = [Batch { shares: &blocks, modulus: mask + 1, factor }, Batch { shares: &cross_first, modulus: mask + 1, factor }];
     let lifted = lift(party.engine, party.channel, &batches)?;
@@ -97,7 +96,7 @@ pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start, precision: 
     let columns = features.coarse_columns(rows, precision);
     let column = |j: usize| &columns[j * rows..(j + 1) * rows];
     let factor = start.slope * f64::from(HESSIAN_BITS).exp2() / (rows as f64 * f64::from(2 * precision.column_bits).exp2());
-    let pairs: Vec<(usize, usize)> = (0..own_width).flat_map(|i| (i..own_width).map(move |j| (i, j))).collect();
+    let pairs = pairs(own_width);
     let own_block: Vec<u64> = pairs
         .par_iter()
         .map(|(i, j)| {
@@ -111,12 +110,12 @@ pub(crate) fn constant_hessian(party: &mut Party<'_>, start: &Start, precision: 
         let plan = cross_plan(rows, peer_width, own_width, precision)?;
         upload(party.engine, party.channel, &plan, &|row, j| i64::from(columns[j * rows + row]) as u64)?;
         let share = receive_product(party.engine, party.channel, &plan)?;
-        (0..own_width * peer_width).map(|k| share[k % peer_width * own_width + k / peer_width]).collect()
+        turned(&share, own_width)
     } else {
         let plan = cross_plan(rows, own_width, peer_width, precision)?;
         let uploaded = receive_upload(party.engine, party.channel, &plan)?;
         let share = multiply(party.engine, party.channel, &plan, &uploaded, Entries::Small(&transposed(&columns, rows)))?;
-        (0..own_width * peer_width).map(|k| share[k % own_width * peer_width + k / own_width]).collect()
+        turned(&share, peer_width)
     };
     let lifted = lift(party.engine, party.channel, &[Batch { shares: &cross, modulus: 1 << precision.modulus_bits, factor }])?.concat();
     let blocks = party.in_order(own_block, zeros);

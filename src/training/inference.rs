@@ -74,13 +74,7 @@ pub(crate) fn standard_errors(
     let solution = solve(party, &matrix, &right, &schedule.inverse_solver)?;
     // Step 3: vᵀx. Own shares are local, the peer's come by a product.
     let entry = |j: usize, i: usize| (directions[j].unit[i] * f64::from(1u32 << DIRECTION_BITS)).round() as i32;
-    let write = |tile: &Tile, out: &mut [i32]| {
-        for (r, j) in tile.rows.clone().enumerate() {
-            for (c, i) in tile.inner.clone().enumerate() {
-                out[r * tile.stride + tile.last - c] = entry(j, i);
-            }
-        }
-    };
+    let write = |tile: &Tile, out: &mut [i32]| tile.write_rows(out, |j| tile.inner.clone().map(move |i| entry(j, i)));
     let peer = party.peer_width;
     let peers_before = if party.owner() { own } else { 0 };
     let at = |j: usize, i: usize| solution[j * size + i];

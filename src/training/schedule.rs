@@ -265,9 +265,9 @@ impl Schedule {
             trigonometric_bits: course.trigonometric_bits,
             frequency,
             standard_errors: false,
-            inverse_solver: course.inverse_solver,
-            solver: course.solver,
-            fine_solver: course.fine_solver,
+            inverse_solver: course.solvers.inverse,
+            solver: course.solvers.newton,
+            fine_solver: course.solvers.fine,
             usual_slope: course.usual_slope,
             // Residuals of a logistic model are at most 1.
             result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },

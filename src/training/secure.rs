@@ -53,12 +53,7 @@ pub(crate) fn backward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraEr
 
 /// The entries of Xᵀ.
 fn transposed(features: &Features) -> impl Fn(&Tile, &mut [i32]) + Sync {
-    |tile, out| {
-        for (r, j) in tile.rows.clone().enumerate() {
-            let slots = out[r * tile.stride..][..tile.last + 1].iter_mut().rev();
-            slots.zip(&features.column(j)[tile.inner.clone()]).for_each(|(slot, x)| *slot = i32::from(*x));
-        }
-    }
+    |tile, out| tile.write_rows(out, |j| features.column(j)[tile.inner.clone()].iter().map(|x| i32::from(*x)))
 }
 
 /// The state of one party.

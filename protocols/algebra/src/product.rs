@@ -91,6 +91,16 @@ pub struct Tile {
     pub last: usize,
 }
 
+impl Tile {
+    /// Writes the tile's rows: `row(i)` gives the entries of row i of A in the tile's inner columns, in their order.
+    pub fn write_rows<R: Iterator<Item = i32>>(&self, out: &mut [i32], row: impl Fn(usize) -> R) {
+        for (r, i) in self.rows.clone().enumerate() {
+            let slots = out[r * self.stride..][..self.last + 1].iter_mut().rev();
+            slots.zip(row(i)).for_each(|(slot, entry)| *slot = entry);
+        }
+    }
+}
+
 /// The entries of A, a tile at a time.
 #[derive(Clone, Copy)]
 pub enum Entries<'a> {

@@ -55,6 +55,13 @@ const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
 
+/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors.
+pub(super) struct Solvers {
+    pub(super) newton: SolverPlan,
+    pub(super) fine: SolverPlan,
+    pub(super) inverse: SolverPlan,
+}
+
 /// What a family's trainings differ in.
 pub(super) struct Course {
     pub(super) start: Option<Start>,
@@ -62,9 +69,7 @@ pub(super) struct Course {
     pub(super) last: Step,
     pub(super) harmonics: usize,
     pub(super) trigonometric_bits: u32,
-    pub(super) solver: SolverPlan,
-    pub(super) fine_solver: SolverPlan,
-    pub(super) inverse_solver: SolverPlan,
+    pub(super) solvers: Solvers,
     pub(super) usual_slope: f64,
     pub(super) tolerance: f64,
 }
@@ -94,6 +99,21 @@ fn solver(upper: f64, lower: f64, accuracy: f64) -> SolverPlan {
     SolverPlan { upper, lower, iterations: (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize }
 }
 
+/// The three solvers of a training, whose Hessians have eigenvalues up to `upper` and usually not below `lower`; the last two also
+/// reach down to `least`, what only the ridge holds, such as the difference of two columns that are copies of each other.
+fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
+    Solvers {
+        newton: solver(upper, lower, accuracy),
+        fine: solver(upper, least, accuracy),
+        inverse: solver(upper, least, INVERSE_ACCURACY),
+    }
+}
+
+/// Newton steps on all rows, each with a new Hessian: two shorter ones, then so many of full length.
+fn newton_steps(rows: usize, dampings: [f64; 2], full: usize, harmonics: usize) -> Vec<Step> {
+    dampings.into_iter().chain(std::iter::repeat_n(1.0, full)).map(|damping| step(rows, rows, damping, harmonics)).collect()
+}
+
 /// Full steps with one Hessian, in the order they are made; the last one is the end check's.
 fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize) -> (Vec<Step>, Step) {
     let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0 };
@@ -106,7 +126,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
     // 0.6 a logit keeps the series' error near 2e-4. With 48 on [-60, 60] it is 2e-3, a bias of up to 0.18 standard errors
-    // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes.rs).
+    // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes).
     let for_hessian = harmonics(HESSIAN_HARMONICS, width);
     let odds = ((sizes.rate.0 / (1.0 - sizes.rate.0)) * (sizes.rate.1 / (1.0 - sizes.rate.1))).sqrt();
     let rate = odds / (1.0 + odds);
@@ -120,10 +140,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         _ => ACCURACY[1],
     };
     let lower = if few { 0.0005 } else { variance / 30.0 };
-    // The last steps also reach what only the ridge holds, such as the difference of two columns that are copies of each other.
-    let fine_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), accuracy);
-    let inverse_solver = solver(0.75 * limit, mean * lower.min(RIDGE_FLOOR), INVERSE_ACCURACY);
-    let solver = solver(0.75 * limit, mean * lower, accuracy);
+    let solvers = solvers(0.75 * limit, mean * lower, mean * lower.min(RIDGE_FLOOR), accuracy);
     // Residuals of very rare labels are small themselves: so must be their rounding.
     let trigonometric_bits = if few || very_rare { FINE_BITS } else { COARSE_BITS };
     let near = if few || very_rare { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
@@ -132,10 +149,8 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
     // made ones; outside of it they converge more slowly.
     let (start, mut steps, after, spectrum) = if few {
-        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.7)];
         // Labels that a line nearly separates let the weights grow for a dozen steps.
-        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 13));
-        (None, steps, 1, (1.0, 1.0))
+        (None, newton_steps(rows, [0.5, 0.7], 13, far), 1, (1.0, 1.0))
     } else {
         // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
         // the start's slope is not below 0.05.
@@ -175,7 +190,7 @@ fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
     // ill-determined directions alone reaches half a unit.
     let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
-    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solver, fine_solver, inverse_solver, usual_slope, tolerance }
+    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solvers, usual_slope, tolerance }
 }
 
 /// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
@@ -187,24 +202,11 @@ fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
     let start = Start { hessian_rows: THIRD_ROWS.min(rows), damping: 1.0, slope: 1.0 };
     // Own blocks are whitened: two of them have eigenvalues of at most 2, the ridge at most 1/4.
-    let fine_solver = solver(2.3 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
-    let inverse_solver = solver(2.3 * limit, mean * RIDGE_FLOOR, INVERSE_ACCURACY);
-    let solver = solver(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
+    let solvers = solvers(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, mean * RIDGE_FLOOR, ACCURACY[1]);
     let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
     // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
     let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
-    Course {
-        start: Some(start),
-        steps,
-        last,
-        harmonics,
-        trigonometric_bits: FINE_BITS,
-        solver,
-        fine_solver,
-        inverse_solver,
-        usual_slope: mean,
-        tolerance,
-    }
+    Course { start: Some(start), steps, last, harmonics, trigonometric_bits: FINE_BITS, solvers, usual_slope: mean, tolerance }
 }
 
 /// A logistic model with many columns: no Hessian but the constant model's, whose own blocks each party knows and whose cross block is
@@ -227,9 +229,7 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, harmonics);
     let (start, mut steps, after, spectrum) = if few {
-        let mut steps = vec![step(rows, rows, 0.5), step(rows, rows, 0.8)];
-        steps.extend(std::iter::repeat_n(step(rows, rows, 1.0), 6));
-        (None, steps, 1, (1.0, 1.0))
+        (None, newton_steps(rows, [0.5, 0.8], 6, harmonics), 1, (1.0, 1.0))
     } else {
         // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
         let small = rows <= THIRD_ROWS;
@@ -244,18 +244,14 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
     let (full, last) = full_steps(rows, after, spectrum, harmonics);
     steps.extend(full);
     // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
-    let fine_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, ACCURACY[1]);
-    let inverse_solver = solver(24.0 * limit, mean * RIDGE_FLOOR, INVERSE_ACCURACY);
-    let solver = solver(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, ACCURACY[1]);
+    let solvers = solvers(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, mean * RIDGE_FLOOR, ACCURACY[1]);
     Course {
         start,
         steps,
         last,
         harmonics,
         trigonometric_bits: FINE_BITS,
-        solver,
-        fine_solver,
-        inverse_solver,
+        solvers,
         usual_slope: mean,
         tolerance: 0.4 / (rows as f64 * mean).sqrt(),
     }
