@@ -49,6 +49,15 @@ impl OutputHash {
     /// The outputs for decoded values v, each shifted by `shift` and, on the sender's side, by `delta` times the element.
     #[must_use]
     pub fn outputs(&self, rows: Rows, mut values: Buffer<u128>, shift: u128, delta: Option<u128>) -> Outputs {
+        let mut proofs = self.hash(rows.pairs(), &mut values, shift, delta);
+        let mut order = rows.into_order();
+        // Tags are pseudo-random; which memory is touched from here on follows them.
+        sort_records(&mut values, proofs.as_deref_mut(), &mut order);
+        Outputs { values, proofs, rows: order, bits: self.bits }
+    }
+
+    /// Replaces decoded values by outputs, in their order; their proofs, where these are apart. In time that follows the sizes alone.
+    pub(super) fn hash(&self, pairs: &[[u128; 2]], values: &mut [u128], shift: u128, delta: Option<u128>) -> Option<Buffer<u128>> {
         let random_oracle = self.security == Security::Malicious;
         let mut proofs = Buffer::<u128>::scratch(if random_oracle { values.len() } else { 0 });
         let hash = TweakableHash::new();
@@ -68,16 +77,13 @@ impl OutputHash {
                 hash.hash_with(values, pairs.iter().map(|[key, _]| *key));
             }
         };
-        let batches = values.par_chunks_mut(BATCH).zip(rows.pairs().par_chunks(BATCH)).with_min_len(8);
+        let batches = values.par_chunks_mut(BATCH).zip(pairs.par_chunks(BATCH)).with_min_len(8);
         if random_oracle {
             batches.zip(proofs.par_chunks_mut(BATCH)).for_each(|((values, pairs), proofs)| each(values, proofs, pairs));
         } else {
             batches.for_each(|(values, pairs)| each(values, &mut [], pairs));
         }
-        let mut proofs = random_oracle.then_some(proofs);
-        let mut order = rows.into_order();
-        sort_records(&mut values, proofs.as_deref_mut(), &mut order);
-        Outputs { values, proofs, rows: order, bits: self.bits }
+        random_oracle.then_some(proofs)
     }
 }
 
