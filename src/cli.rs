@@ -14,7 +14,7 @@ pub(crate) use run::{ended, write_report};
 
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use crate::rehearse;
+use crate::{demo, rehearse};
 use bench::BenchKind;
 use clap::{CommandFactory, FromArgMatches};
 use colift_channel::StopFlag;
@@ -81,7 +81,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Score(arguments) => score::score(side, &arguments, stop),
-        Command::Demo(demo) => owners_only(side, "demo").and_then(|()| rehearse::demo(&demo, stop)),
+        Command::Demo(flags) => owners_only(side, "demo").and_then(|()| demo::play(flags.scenario, &flags.settings, stop)),
         Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {
             BenchKind::Training(flags) => crate::bench::training(flags),
             BenchKind::Matching(flags) => crate::bench::matching::matching(flags),

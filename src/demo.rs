@@ -1,97 +1,127 @@
-//! Data made on the spot for `demo`: two files of invented users that share a hidden trait, equal on every machine for a seed.
+//! Stories played on data made on the spot: invented users that two companies share, both real programs, and what came of it.
+//!
+//! A [`Scenario`] is a business question. [`play`] makes both companies' files, equal on every machine for a seed, trains with
+//! both real programs on loopback, scores users that no model has seen, and compares the decisions with what those users did
+//! later, which is known here because they are invented.
 
-mod person;
+mod answer;
+mod draws;
+mod files;
+mod lost_user_recall;
+mod play;
+mod rta;
+mod share_score;
+mod vip_purchase;
 
+use crate::contract::ScoreOutput;
 use crate::data::IdKind;
 use crate::error::{Exit, Failure};
-use crate::evaluation::random::SplitMix;
-use crate::results::write_private;
-use person::Person;
-use std::fmt::Write;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use clap::ValueEnum;
+pub use play::{Settings, main, play};
 
 /// Fewest owner rows that still give both labels and a few test users.
-pub const LEAST_ROWS: usize = 600;
-/// Most owner rows: the partner's and the owner's files are made in memory.
-pub const MOST_ROWS: usize = 4_000_000;
+pub const LEAST_ROWS: usize = 2_000;
+/// Most owner rows: all files are made in memory.
+pub const MOST_ROWS: usize = 1_000_000;
 
-/// Two files on which `demo` runs, and how to read them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DemoFiles {
-    /// The owner's CSV file.
-    pub owner: PathBuf,
-    /// The partner's CSV file.
-    pub partner: PathBuf,
-    /// The id column of the owner's file.
-    pub owner_id: &'static str,
-    /// The id column of the partner's file.
-    pub partner_id: &'static str,
-    /// What the ids are: the files spell some users differently, as real ones do.
-    pub id_kind: IdKind,
-    /// The owner's 0/1 label column.
-    pub label: &'static str,
-    /// Bucket of the label's rate, for the job.
-    pub expected_rate: &'static str,
-    /// Users in both files.
-    pub common: usize,
+/// A business question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Scenario {
+    /// Which new users get a coupon because they will buy VIP
+    #[default]
+    VipPurchase,
+    /// Which lost users get a message because they will return
+    LostUserRecall,
+    /// For which devices to bid in real-time advertising
+    Rta,
+    /// Which users will invite others: a score for each
+    ShareScore,
 }
 
-/// Makes `owner.csv` with so many users and `partner.csv` with a quarter more; two thirds of the owner's users are in both.
-///
-/// About 9 % of the users buy. On the shared users a joint model that targets 40 % finds about .67 of the buyers, the owner's
-/// columns alone about .55.
-///
-/// # Errors
-/// Exit 2, E0740: too few or too many rows. Exit 1, E0711 and exit 2, E0710: the files cannot be written.
-pub fn make_vip_purchase(folder: &Path, rows: usize, seed: u64) -> Result<DemoFiles, Failure> {
-    if !(LEAST_ROWS..=MOST_ROWS).contains(&rows) {
-        return Err(Failure::new(Exit::Usage, 740, format!("the demo has {LEAST_ROWS} to {MOST_ROWS} owner rows, {rows} were asked for")));
+impl Scenario {
+    /// Every scenario.
+    pub const ALL: [Self; 4] = [Self::VipPurchase, Self::LostUserRecall, Self::Rta, Self::ShareScore];
+
+    /// The name on the command line, of the example, and of the results folder.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VipPurchase => "vip_purchase",
+            Self::LostUserRecall => "lost_user_recall",
+            Self::Rta => "rta",
+            Self::ShareScore => "share_score",
+        }
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-        Failure::new(Exit::Usage, 710, format!("the demo's folder cannot be made: {error}")).at(folder.display().to_string())
-    })?;
-    let common = rows * 2 / 3;
-    let partner_rows = rows + rows / 4;
-    // People below `common` are in both files, then come the owner's others, then the partner's others.
-    let owner_people = (0..rows).collect();
-    let partner_people = (0..common).chain(rows..rows + partner_rows - common).collect();
-    let files = DemoFiles {
-        owner: folder.join("owner.csv"),
-        partner: folder.join("partner.csv"),
-        owner_id: "email",
-        partner_id: "mail",
-        id_kind: IdKind::Email,
-        label: "vip_within_30_days",
-        expected_rate: "5-20%",
-        common,
-    };
-    let header = "email,sessions_7d,days_since_install,level_reached,ad_clicks,device_price,channel_paid,vip_within_30_days\n";
-    write_private(&files.owner, table(header, shuffled(owner_people, seed, 1), seed, Person::write_owner_row).as_bytes())?;
-    let header = "mail,orders_90d,spend_90d,refunds,subscriptions,card_premium,weekday_share,categories,months_active\n";
-    write_private(&files.partner, table(header, shuffled(partner_people, seed, 2), seed, Person::write_partner_row).as_bytes())?;
-    Ok(files)
+
+    /// Owner's rows, unless asked otherwise.
+    #[must_use]
+    pub fn rows(self) -> usize {
+        self.story().rows
+    }
+
+    fn story(self) -> &'static Story {
+        match self {
+            Self::VipPurchase => &vip_purchase::STORY,
+            Self::LostUserRecall => &lost_user_recall::STORY,
+            Self::Rta => &rta::STORY,
+            Self::ShareScore => &share_score::STORY,
+        }
+    }
 }
 
-/// The text of one file.
-fn table(header: &str, people: Vec<usize>, seed: u64, write_row: fn(&Person, &mut String) -> std::fmt::Result) -> String {
-    let mut text = String::with_capacity(header.len() + people.len() * 80);
-    text.push_str(header);
-    for index in people {
-        // Writing into a string cannot fail.
-        let _ = write_row(&Person::draw(seed, index), &mut text).and_then(|()| text.write_char('\n'));
-    }
-    text
+/// What is told, to whom it happens, and what the owner wants to get.
+struct Story {
+    question: &'static str,
+    companies: &'static str,
+    /// Users with the label 1, and what they do.
+    wanted: &'static str,
+    verb: &'static str,
+    shape: Shape,
+    /// Owner's rows of the training.
+    rows: usize,
+    /// Users that are decided about, where the training has `rows`.
+    new_users: usize,
+    /// The columns of the owner's decisions.
+    output: &'static [ScoreOutput],
+    top_share: Option<f64>,
+    threshold: Option<f64>,
 }
 
-/// The people in an order of their own for each file.
-fn shuffled(mut people: Vec<usize>, seed: u64, file: u64) -> Vec<usize> {
-    let mut random = SplitMix::new(seed, u64::MAX - file);
-    for last in (1..people.len()).rev() {
-        people.swap(last, random.below(last + 1));
+/// What both files look like.
+struct Shape {
+    /// The owner's header, without the label.
+    owner_header: &'static str,
+    label: &'static str,
+    partner_header: &'static str,
+    owner_id: &'static str,
+    partner_id: &'static str,
+    id_kind: IdKind,
+    /// The user of a number.
+    draw: fn(seed: u64, index: usize) -> Person,
+}
+
+/// One invented user as both companies together would see it.
+struct Person {
+    /// The id in canonical form.
+    id: String,
+    /// The owner's line, without the label.
+    owner: String,
+    /// The owner's label, known of users of the past.
+    label: String,
+    /// Whether the user, if of the past, is kept for the test.
+    test: bool,
+    /// The partner's line; the id may be spelt differently there.
+    partner: String,
+    /// What the user did in the end: 1 or 0, or an amount.
+    outcome: f64,
+}
+
+fn check_rows(rows: usize) -> Result<(), Failure> {
+    if (LEAST_ROWS..=MOST_ROWS).contains(&rows) {
+        return Ok(());
     }
-    people
+    Err(Failure::new(Exit::Usage, 740, format!("the demo has {LEAST_ROWS} to {MOST_ROWS} owner rows, {rows} were asked for")))
 }
 
 #[cfg(test)]

@@ -1,60 +1,22 @@
-//! `rehearse` and `demo`: both real programs as two processes on loopback, with both files at hand, then the comparison with
-//! the plaintext twin. For trials and researchers; nothing here runs when two companies meet.
+//! `rehearse`: both real programs as two processes on loopback, with both files at hand, then the comparison with the
+//! plaintext twin. For trials and researchers; nothing here runs when two companies meet.
 
+pub(crate) mod pair;
 pub(crate) mod programs;
 mod twin;
 
-use crate::cli::flags::{DemoFlags, RehearseFlags};
+use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{
-    Disclosure, Fingerprint, Job, LogisticTerms, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms,
-};
+use crate::contract::{Disclosure, Job, LogisticTerms, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
-use crate::demo::make_vip_purchase;
 use crate::error::{Exit, Failure};
+use crate::report::{Details, ReportData};
 use crate::results::{ResultFolder, default_target};
-use crate::session::{Home, Identity, Pins};
 use colift_channel::StopFlag;
 use jiff::Timestamp;
+use pair::{Pair, PairCommand};
 use programs::Sides;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-/// Makes data on the spot and runs the main job on them; the last line names the report.
-///
-/// # Errors
-/// As [`rehearse`].
-pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
-    let target = flags.out.clone().unwrap_or_else(|| default_target("demo", Timestamp::now()));
-    let folder = ResultFolder::create(&target)?;
-    let files = make_vip_purchase(folder.path(), flags.rows as usize, flags.seed)?;
-    eprintln!("An app wants to know which of its new users will buy VIP within 30 days. A payment firm knows what they spend.");
-    eprintln!("Made on the spot: owner.csv and partner.csv, users partly shared. Starting both programs on loopback…");
-    let files = RehearseFlags {
-        owner: files.owner,
-        partner: files.partner,
-        id: files.owner_id.to_owned(),
-        partner_id: Some(files.partner_id.to_owned()),
-        label: files.label.to_owned(),
-        split: None,
-        test_share: 0.25,
-        l2: 0.001,
-        clip: 5.0,
-        exclude: Vec::new(),
-        allow_leaky: Vec::new(),
-        id_kind: "email".to_owned(),
-        logit_range: None,
-        standard_errors: false,
-        min_overlap: 1000,
-        out: None,
-        json: false,
-    };
-    let (_, text) = both_programs("demo", &files, &folder, stop)?;
-    let place = folder.finish()?;
-    say(&text);
-    say(&format!("report: {}", place.join("report.html").display()));
-    Ok(())
-}
 
 /// Runs both programs on two files and prints the report with the distance to the twin.
 ///
@@ -63,7 +25,10 @@ pub fn demo(flags: &DemoFlags, stop: &StopFlag) -> Result<(), Failure> {
 pub fn rehearse(flags: &RehearseFlags, stop: &StopFlag) -> Result<(), Failure> {
     let target = flags.out.clone().unwrap_or_else(|| default_target("rehearse", Timestamp::now()));
     let folder = ResultFolder::create(&target)?;
-    let (line, text) = both_programs("rehearsal", flags, &folder, stop)?;
+    let pair = Pair::new(folder.path().join("programs"))?;
+    let (report, details) = train(&pair, "rehearsal", flags, &folder, stop)?;
+    pair.remove()?;
+    let (line, text) = (report.to_json_line()?, report.to_text(&details));
     let place = folder.finish()?;
     say(if flags.json { &line } else { &text });
     let shown = format!("results: {}", place.display());
@@ -75,9 +40,17 @@ pub fn rehearse(flags: &RehearseFlags, stop: &StopFlag) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs the job and writes the report into `folder`; returns it as JSON and as text.
-fn both_programs(name: &str, flags: &RehearseFlags, folder: &ResultFolder, stop: &StopFlag) -> Result<(String, String), Failure> {
-    let programs = Sides { owner: programs::find("colift-owner")?, partner: programs::find("colift-partner")? };
+/// Runs the job and writes the joint report, and what each side would have, into `folder`.
+///
+/// # Errors
+/// As [`rehearse`].
+pub(crate) fn train(
+    pair: &Pair,
+    name: &str,
+    flags: &RehearseFlags,
+    folder: &ResultFolder,
+    stop: &StopFlag,
+) -> Result<(ReportData, Details), Failure> {
     let kind = IdKind::from_name(&flags.id_kind).ok_or_else(|| {
         Failure::new(Exit::Usage, 931, format!("unknown id kind {}", wording::shown(&flags.id_kind)))
             .hint("opaque, email, phone, hash or device")
@@ -96,35 +69,17 @@ fn both_programs(name: &str, flags: &RehearseFlags, folder: &ResultFolder, stop:
     let tables = (read_table(&owner_spec, Side::Owner)?, read_table(&partner_spec, Side::Partner)?);
     let bucket = expected_rate(&tables.0, &tables.1)?;
 
-    let scratch = folder.path().join("programs");
-    let homes = Sides { owner: Home::at(scratch.join("owner-home")), partner: Home::at(scratch.join("partner-home")) };
-    let jobs = Sides { owner: scratch.join("owner.toml"), partner: scratch.join("partner.toml") };
-    let outs = Sides { owner: scratch.join("owner"), partner: scratch.join("partner") };
-    let keys = Sides { owner: Identity::init(&homes.owner)?, partner: Identity::init(&homes.partner)? };
-    Pins::load(&homes.owner)?.add("partner", keys.partner.fingerprint())?;
-    Pins::load(&homes.partner)?.add("owner", keys.owner.fingerprint())?;
-    let peers = Peers {
-        owner: Fingerprint::parse(&keys.owner.fingerprint().to_string())?,
-        partner: Fingerprint::parse(&keys.partner.fingerprint().to_string())?,
-    };
-    let shared = shared_job(name, flags, kind, bucket, peers, &tables)?;
-    let port = programs::free_port()?;
-    programs::write_job(&jobs.owner, &shared, &private_owner(flags, port)?)?;
-    programs::write_job(&jobs.partner, &shared, &private_partner(flags, partner_id, port)?)?;
-
-    if let Some(failure) = programs::run_both(&programs, &homes, &jobs, &outs, stop)?.worse() {
-        return Err(failure);
-    }
+    let shared = shared_job(name, flags, kind, bucket, pair.peers().clone(), &tables)?;
+    let private = Sides { owner: private_owner(flags)?, partner: private_partner(flags, partner_id)? };
+    let outs = pair.run(PairCommand::Run, &shared, private, stop)?;
     let halves = Sides { owner: twin::Half::read(&outs.owner)?, partner: twin::Half::read(&outs.partner)? };
-    let (report, details) = twin::combine(Job::load(&jobs.owner, Side::Owner)?, tables, &halves)?;
-    let (line, text) = (report.to_json_line()?, report.to_text(&details));
-    crate::cli::write_report(folder, &line, &text, &report.to_html(&details))?;
-    // What each company would have: kept beside the joint report; keys and job files were for this rehearsal only.
+    let (report, details) = twin::combine(Job::load(&pair.job(Side::Owner), Side::Owner)?, tables, &halves)?;
+    crate::cli::write_report(folder, &report.to_json_line()?, &report.to_text(&details), &report.to_html(&details))?;
+    // What each company would have: kept beside the joint report.
     for side in [Side::Owner, Side::Partner] {
         programs::keep(outs.of(side), &folder.path().join(side.name()))?;
     }
-    programs::remove(&scratch)?;
-    Ok((line, text))
+    Ok((report, details))
 }
 
 /// The bucket of the label's rate on the matched training rows (all matched rows where the split is drawn later).
@@ -177,8 +132,9 @@ fn shared_job(
     })
 }
 
-fn private_owner(flags: &RehearseFlags, port: u16) -> Result<toml::Table, Failure> {
-    let mut table = private(&flags.owner, &flags.id, &flags.exclude, ("listen", port))?;
+fn private_owner(flags: &RehearseFlags) -> Result<toml::Table, Failure> {
+    let mut table = pair::private(&flags.owner, &flags.id)?;
+    table.insert("exclude".into(), flags.exclude.clone().into());
     if let Some(split) = &flags.split {
         table.insert("split".into(), split.clone().into());
     }
@@ -188,18 +144,8 @@ fn private_owner(flags: &RehearseFlags, port: u16) -> Result<toml::Table, Failur
     Ok(table)
 }
 
-fn private_partner(flags: &RehearseFlags, id: &str, port: u16) -> Result<toml::Table, Failure> {
-    private(&flags.partner, id, &flags.exclude, ("dial", port))
-}
-
-fn private(data: &Path, id: &str, exclude: &[String], (how, port): (&str, u16)) -> Result<toml::Table, Failure> {
-    let data: PathBuf = std::path::absolute(data).map_err(|error| programs::failed("resolve", data, &error))?;
-    let text = data.to_str().ok_or_else(|| Failure::new(Exit::Usage, 933, format!("{} is not UTF-8", data.display())))?;
-    let link = toml::Table::from_iter([(how.to_owned(), toml::Value::from(format!("127.0.0.1:{port}")))]);
-    let mut table = toml::Table::new();
-    table.insert("data".into(), text.into());
-    table.insert("id".into(), id.into());
-    table.insert("exclude".into(), exclude.to_vec().into());
-    table.insert("link".into(), link.into());
+fn private_partner(flags: &RehearseFlags, id: &str) -> Result<toml::Table, Failure> {
+    let mut table = pair::private(&flags.partner, id)?;
+    table.insert("exclude".into(), flags.exclude.clone().into());
     Ok(table)
 }

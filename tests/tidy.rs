@@ -50,9 +50,9 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("results", &["data", "error"]),
     ("run", &["align", "contract", "data", "error", "evaluation", "model", "progress", "recipe", "report", "resources", "training"]),
     ("scoring", &["align", "contract", "data", "error", "model", "progress", "recipe", "report", "resources", "run", "training"]),
-    ("demo", &["contract", "data", "error", "evaluation", "results"]),
     ("verify", &["data", "error", "model"]),
     ("rehearse", &["*"]),
+    ("demo", &["*"]),
     ("bench", &["*"]),
     ("cli", &["*"]),
 ];

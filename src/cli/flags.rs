@@ -1,6 +1,7 @@
 //! Raw flags, the same words in both programs.
 
 use super::bench::{BenchFlags, PartyFlags};
+use crate::demo::{Scenario, Settings};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -46,15 +47,12 @@ pub enum Command {
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoFlags {
-    /// Rows of the owner's file
-    #[arg(long, default_value_t = 24_000, value_parser = clap::value_parser!(u32).range(2_000..=1_000_000))]
-    pub rows: u32,
-    /// Seed of the data
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// Folder of the results [default: colift-runs/demo/<UTC time>]
-    #[arg(long)]
-    pub out: Option<PathBuf>,
+    /// The story that is played
+    #[arg(long, value_enum, default_value_t)]
+    pub scenario: Scenario,
+    /// How it is played.
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// Flags of `model`.

@@ -1,119 +1,111 @@
-//! Tests of the demo's data: sizes, the reader's verdict, equal files for a seed, and the figures it promises.
+//! Tests of the stories' data: sizes, the reader's verdict, equal files for a seed, and rates that the stories tell.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::files::{Files, SPLIT, make};
 use super::*;
 use crate::data::wording::hex;
-use crate::data::{Side, Table, TableSpec, intersection, read_table};
-use crate::evaluation::{Metrics, metrics};
-use crate::training::scaling::Scaling;
-use crate::training::twin::{fit_logistic, probabilities};
+use crate::data::{Side, Split, Table, TableSpec, intersection, read_table};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::path::Path;
 
-fn tables(files: &DemoFiles) -> (Table, Table) {
-    let owner = TableSpec { id_kind: files.id_kind, label: Some(files.label.to_owned()), ..TableSpec::new(&files.owner, files.owner_id) };
-    let partner = TableSpec { id_kind: files.id_kind, ..TableSpec::new(&files.partner, files.partner_id) };
+fn tables(scenario: Scenario, files: &Files) -> (Table, Table) {
+    let shape = &scenario.story().shape;
+    let owner = TableSpec {
+        id_kind: shape.id_kind,
+        label: Some(shape.label.to_owned()),
+        split: Some(SPLIT.to_owned()),
+        ..TableSpec::new(&files.owner, shape.owner_id)
+    };
+    let partner = TableSpec { id_kind: shape.id_kind, ..TableSpec::new(&files.partner, shape.partner_id) };
     (read_table(&owner, Side::Owner).unwrap(), read_table(&partner, Side::Partner).unwrap())
 }
 
-/// The shared users' columns (the owner's first) and labels, in the owner's order.
-fn joined(owner: &Table, partner: &Table) -> (Vec<Vec<f64>>, Vec<bool>) {
-    let rows: HashMap<&String, usize> = partner.ids.iter().zip(0..).collect();
-    let pairs: Vec<(usize, usize)> = (0..owner.rows()).filter_map(|row| rows.get(&owner.ids[row]).map(|other| (row, *other))).collect();
-    let own = owner.columns.iter().map(|column| pairs.iter().map(|pair| column.values.numbers().unwrap()[pair.0]).collect());
-    let other = partner.columns.iter().map(|column| pairs.iter().map(|pair| column.values.numbers().unwrap()[pair.1]).collect());
-    let label = owner.label.as_ref().unwrap();
-    (own.chain(other).collect(), pairs.iter().map(|pair| label[pair.0]).collect())
-}
-
-/// Figures where every user is scored by a model fitted on the other three quarters.
-fn crossed(columns: &[Vec<f64>], labels: &[bool]) -> Metrics {
-    let names: Vec<String> = (0..columns.len()).map(|i| i.to_string()).collect();
-    let mut scores = vec![0.0; labels.len()];
-    for fold in 0..4 {
-        let (test, train): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|row| row % 4 == fold);
-        let recipe = Scaling::fit_rows(columns, &train, &names, 5.0).unwrap();
-        let train_labels: Vec<bool> = train.iter().map(|&row| labels[row]).collect();
-        let fit = fit_logistic(&recipe.apply_rows(columns, &train).unwrap(), &train_labels, 0.001).unwrap();
-        let found = probabilities(recipe.apply_rows(columns, &test).unwrap().view(), &fit.coefficients, fit.intercept);
-        test.iter().zip(found).for_each(|(&row, score)| scores[row] = score);
-    }
-    metrics(&scores, labels).unwrap()
-}
-
-fn made(rows: usize, seed: u64) -> (tempfile::TempDir, DemoFiles) {
+fn made(scenario: Scenario, rows: usize, seed: u64) -> (tempfile::TempDir, Files) {
     let home = tempfile::tempdir().unwrap();
-    let files = make_vip_purchase(&home.path().join("demo"), rows, seed).unwrap();
+    let files = make(scenario.story(), &home.path().join("demo"), rows, seed).unwrap();
     (home, files)
 }
 
 #[test]
-fn a_joint_model_finds_what_the_demo_promises() {
-    let start = Instant::now();
-    let (_home, files) = made(24_000, 7);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?} on a shared machine; 0.1 s alone", start.elapsed());
-    let (owner, partner) = tables(&files);
-    assert_eq!((owner.rows(), partner.rows()), (24_000, 30_000));
-    assert_eq!((owner.columns.len(), partner.columns.len()), (6, 8));
-    assert_eq!(intersection(&owner.ids, &partner.ids).matched, 16_000);
-    assert_eq!(files.common, 16_000);
-
-    let (columns, labels) = joined(&owner, &partner);
-    let rate = labels.iter().filter(|&&buys| buys).count() as f64 / labels.len() as f64;
-    assert!((rate - 0.09).abs() < 0.01, "{rate}");
-    let bucket = crate::contract::RateBucket::for_rate(rate).unwrap();
-    assert_eq!(bucket.to_string(), files.expected_rate);
-    let (joint, own) = (crossed(&columns, &labels), crossed(&columns[..owner.columns.len()], &labels));
-    assert!((joint.recall_at_40 - 0.67).abs() < 0.02 && (joint.lift_at_40 - 1.675).abs() < 0.05, "{joint:?}");
-    assert!((own.recall_at_40 - 0.55).abs() < 0.02, "{own:?}");
-    assert!(joint.auc > own.auc + 0.05, "{joint:?} {own:?}");
+fn every_story_has_the_sizes_and_the_rate_that_it_tells() {
+    let rates = [0.09, 0.03, 0.02, 0.07];
+    for (scenario, rate) in Scenario::ALL.into_iter().zip(rates) {
+        let rows = scenario.rows();
+        let (_home, files) = made(scenario, rows, 7);
+        let (owner, partner) = tables(scenario, &files);
+        assert_eq!((owner.rows(), partner.rows()), (rows, rows + rows / 4));
+        assert_eq!(intersection(&owner.ids, &partner.ids).matched, files.common);
+        assert_eq!(files.common, rows * 2 / 3);
+        let ones = owner.label.as_ref().unwrap().iter().filter(|label| **label).count() as f64 / rows as f64;
+        assert!((ones / rate - 1.0).abs() < 0.1, "{scenario:?}: {ones}");
+        let test = owner.split.as_ref().unwrap().iter().filter(|split| **split == Split::Test).count() as f64 / rows as f64;
+        assert!((test - 0.25).abs() < 0.02, "{scenario:?}: {test}");
+        // Users to decide about are others, and what they did follows the same law.
+        let new: f64 = files.outcomes.values().sum::<f64>() / files.outcomes.len() as f64;
+        assert!((new / rate - 1.0).abs() < 0.1, "{scenario:?}: {new}");
+        assert!(owner.ids.iter().all(|id| !files.outcomes.contains_key(id)));
+        assert_eq!(files.outcomes.len(), rows * scenario.story().new_users / scenario.story().rows);
+    }
 }
 
 #[test]
-fn the_reader_has_nothing_to_say_but_that_some_ids_were_respelt() {
-    let (_home, files) = made(24_000, 7);
-    let (owner, partner) = tables(&files);
-    assert_eq!(owner.warnings, []);
-    let [crate::data::Warning::IdsRepaired { count, trimmed: 0, rewritten }] = partner.warnings[..] else {
-        panic!("{:?}", partner.warnings);
-    };
-    assert!(count == rewritten && (450..750).contains(&count), "about 2 % of 30,000: {count}");
+fn five_in_six_users_to_decide_about_are_known_to_the_partner_and_spelt_as_it_likes() {
+    for scenario in Scenario::ALL {
+        let (_home, files) = made(scenario, 2_400, 3);
+        let shape = &scenario.story().shape;
+        let read = |path: &Path, id: &str, id_kind| read_table(&TableSpec { id_kind, ..TableSpec::new(path, id) }, Side::Partner).unwrap();
+        let (owner, partner) =
+            (read(&files.new_owner, shape.owner_id, shape.id_kind), read(&files.new_partner, shape.partner_id, shape.id_kind));
+        assert_eq!(owner.ids.iter().collect::<HashSet<_>>(), files.outcomes.keys().collect::<HashSet<_>>(), "{scenario:?}");
+        assert_eq!(intersection(&owner.ids, &partner.ids).matched, files.outcomes.len() * 5 / 6, "{scenario:?}");
+        assert!(owner.columns.iter().all(|column| column.name != shape.label && column.name != SPLIT));
+        assert_eq!(owner.warnings, [], "{scenario:?}");
+        let rewritten = partner.warnings.iter().any(|w| matches!(w, crate::data::Warning::IdsRepaired { count, .. } if *count > 0));
+        assert!(rewritten, "{scenario:?}: {:?}", partner.warnings);
+    }
 }
 
 #[test]
 fn equal_seeds_give_equal_files_on_every_machine() {
-    let digest = |seed: u64| {
-        let (_home, files) = made(LEAST_ROWS, seed);
-        let both = [files.owner, files.partner].map(|path| std::fs::read(path).unwrap()).concat();
-        hex(&Sha256::digest(&both))
+    let digest = |scenario, seed: u64| {
+        let (_home, files) = made(scenario, LEAST_ROWS, seed);
+        let all = [files.owner, files.partner, files.new_owner, files.new_partner].map(|path| std::fs::read(path).unwrap()).concat();
+        hex(&Sha256::digest(&all))
     };
-    assert_eq!(digest(7), "d42b02ed260bab759789f5d3ff58ffe06aa3d26777e9ac60afae69002193efdc");
-    assert_ne!(digest(8), digest(7));
+    let found = Scenario::ALL.map(|scenario| digest(scenario, 7));
+    assert_eq!(
+        found,
+        [
+            "f3fb56d59aa3e81e3544c5e91bd1d7342b58b4b99b036bbc73ee8ea84ab240e7",
+            "10cc09adf92fd4ece3fc41cdee854ee65f54884608bae44f1c7bdd502def8a20",
+            "3e91c17ffb8370b3bd7980286d5817aacb56075379641403d77a7f778b7b707f",
+            "2a5504cadd4cd723ed7f94b041c1895d4c2fe8cd06e5d10608e8248261a9c352",
+        ]
+    );
+    assert_ne!(digest(Scenario::VipPurchase, 8), found[0]);
 }
 
 #[test]
-fn users_are_the_same_person_in_both_files_and_private_on_disk() {
+fn files_are_private_and_their_orders_say_nothing_about_each_other() {
     use std::os::unix::fs::PermissionsExt;
-    let (_home, files) = made(900, 3);
-    let (owner, partner) = tables(&files);
-    assert_eq!((owner.rows(), partner.rows()), (900, 1_125));
-    assert_eq!(intersection(&owner.ids, &partner.ids).matched, 600);
-    assert_eq!(files.common, 600);
-    // The order of one file says nothing about the other.
+    let (_home, files) = made(Scenario::VipPurchase, 3_000, 3);
+    let (owner, partner) = tables(Scenario::VipPurchase, &files);
     let shared_first = owner.ids.iter().take(300).filter(|id| partner.ids.iter().take(300).any(|other| other == *id)).count();
-    assert!((20..100).contains(&shared_first), "{shared_first} of 300, about 53 by chance");
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&files.owner), mode(&files.partner)), (0o600, 0o600));
+    assert!((3..40).contains(&shared_first), "{shared_first} of 300, about 16 by chance");
+    for path in [&files.owner, &files.partner, &files.new_owner, &files.new_partner] {
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
 
 #[test]
 fn impossible_sizes_and_places_are_refused() {
     let home = tempfile::tempdir().unwrap();
+    let story = Scenario::VipPurchase.story();
     for rows in [0, LEAST_ROWS - 1, MOST_ROWS + 1, usize::MAX] {
-        assert_eq!(make_vip_purchase(home.path(), rows, 1).unwrap_err().id, 740);
+        assert_eq!(make(story, home.path(), rows, 1).err().unwrap().id, 740);
     }
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert_eq!(make_vip_purchase(&file.join("below"), 600, 1).unwrap_err().exit, Exit::Usage);
+    assert_eq!(make(story, &file.join("below"), LEAST_ROWS, 1).err().unwrap().exit, Exit::Usage);
 }

@@ -35,11 +35,14 @@ impl<T> Sides<T> {
 /// How long a program may outlive the other one's failure.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// A program beside this one, else in PATH.
+/// A program beside this one (an example lies one folder below), else in PATH.
 pub fn find(name: &str) -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join(name)));
+    let own = std::env::current_exe().ok();
+    let folder = own.as_deref().and_then(Path::parent);
+    let above = folder.filter(|folder| folder.ends_with("examples")).and_then(Path::parent);
+    let beside = folder.into_iter().chain(above).map(|folder| folder.join(name));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = beside.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join(name)));
+    let candidates = beside.chain(std::env::split_paths(&path).map(|folder| folder.join(name)));
     candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
         Failure::new(Exit::Usage, 941, format!("{name} is neither beside this program nor in PATH"))
             .hint(format!("cargo build --release --bin {name}"))
@@ -96,9 +99,10 @@ impl Ended {
     }
 }
 
-/// Starts both programs and waits for both. Ctrl-C is passed on to them.
+/// Starts both programs with a command and waits for both. Ctrl-C is passed on to them.
 pub fn run_both(
     programs: &Sides<PathBuf>,
+    word: &str,
     homes: &Sides<Home>,
     jobs: &Sides<PathBuf>,
     outs: &Sides<PathBuf>,
@@ -106,7 +110,7 @@ pub fn run_both(
 ) -> Result<Ended, Failure> {
     let start = |side: Side| {
         let mut command = Command::new(programs.of(side));
-        command.arg("run").arg("--job").arg(jobs.of(side)).arg("--out").arg(outs.of(side)).args(["--lines", "--connect-timeout", "30"]);
+        command.arg(word).arg("--job").arg(jobs.of(side)).arg("--out").arg(outs.of(side)).args(["--lines", "--connect-timeout", "30"]);
         // Groups of their own: Ctrl-C in the terminal reaches this process only, which passes it on once.
         command.env("COLIFT_HOME", homes.of(side).path()).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         command.spawn().map_err(|error| failed("start", programs.of(side), &error))

@@ -210,29 +210,6 @@ fn cdnow_vip_meets_its_published_answer() {
 }
 
 #[test]
-fn the_demo_ends_with_a_report_that_needs_no_network() {
-    let _machine = together();
-    let folder = TempDir::new().unwrap();
-    let mut command = Command::new(program(Side::Owner));
-    command.current_dir(folder.path()).env("COLIFT_HOME", folder.path().join("no-home")).args(["demo", "--rows", "6000"]);
-    let ended = Program::start(Side::Owner, command).ended(HANG);
-    let last = ended.fine().out.lines().last().unwrap();
-    let report = folder.path().join(last.strip_prefix("report: ").unwrap_or_else(|| panic!("the last line is: {last}")));
-    let html = std::fs::read_to_string(&report).unwrap();
-    assert!(html.starts_with("<!DOCTYPE html>") || html.starts_with("<!doctype html>"), "{}", &html[..60.min(html.len())]);
-    assert!(html.contains("<svg") && html.trim_end().ends_with("</html>"));
-    for outside in ["http://", "https://", "src=", "<link", "<script", "@import", "url("] {
-        let text = html.replace("http://www.w3.org/2000/svg", "");
-        assert!(!text.contains(outside), "the report holds `{outside}`");
-    }
-    let place = report.parent().unwrap();
-    assert_eq!(names(place), ["owner", "owner.csv", "partner", "partner.csv", "report.html", "report.json", "report.txt"]);
-    assert_eq!(names(folder.path()), ["colift-runs"], "no key is made for a demo");
-    // So few rows need not show the gain that the whole demo shows.
-    assert!(ended.out.contains("Joint model: ") && ended.out.contains("own columns alone"), "{}", ended.out);
-}
-
-#[test]
 fn a_missing_program_is_named_with_the_command_that_builds_it() {
     let _machine = together();
     let folder = TempDir::new().unwrap();
@@ -241,12 +218,12 @@ fn a_missing_program_is_named_with_the_command_that_builds_it() {
     let copy = alone.join("colift-owner");
     std::fs::copy(program(Side::Owner), &copy).unwrap();
     let rehearsal = ["rehearse", "--owner", "o.csv", "--partner", "p.csv", "--id", "id", "--label", "label"];
-    for arguments in [&rehearsal[..], &["demo", "--rows", "2000"]] {
+    for (arguments, kind) in [(&rehearsal[..], "rehearse"), (&["demo", "--rows", "2000"], "vip_purchase")] {
         let mut command = Command::new(&copy);
         command.current_dir(folder.path()).env("PATH", &alone).args(arguments);
         let ended = Program::start(Side::Owner, command).ended(HANG);
         ended.failed(&[2], &["colift-partner", "cargo build --release --bin colift-partner"], arguments[0]);
-        let runs = folder.path().join("colift-runs").join(arguments[0]);
+        let runs = folder.path().join("colift-runs").join(kind);
         assert_eq!(names(&runs), Vec::<String>::new(), "something was left behind");
     }
 }
