@@ -57,7 +57,7 @@ pub fn main(scenario: Scenario) -> ExitCode {
 /// A user that was decided about.
 pub(super) struct Decided {
     /// The cells of the owner's scores by column, without the id.
-    pub cells: HashMap<String, String>,
+    pub cells: Cells,
     /// The owner's own columns' prediction.
     pub own: f64,
     /// What the user did in the end.
@@ -173,8 +173,11 @@ fn own_predictions(story: &Story, files: &Files, model: &ModelFile) -> Result<Ha
     Ok(table.ids.into_iter().zip(logits.into_iter().map(sigmoid)).collect())
 }
 
-/// The ids of a file of scores, and each one's other cells by column.
-fn read_scores(path: &Path) -> Result<Vec<(String, HashMap<String, String>)>, Failure> {
+/// A user's cells by column.
+type Cells = HashMap<String, String>;
+
+/// The ids of a file of scores, and each one's other cells.
+fn read_scores(path: &Path) -> Result<Vec<(String, Cells)>, Failure> {
     let unreadable = |error: csv::Error| Failure::new(Exit::Internal, 741, format!("the scores cannot be read: {error}"));
     let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
     let header = reader.headers().map_err(unreadable)?.clone();
