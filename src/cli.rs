@@ -8,6 +8,7 @@ mod meeting;
 mod model;
 mod run;
 mod score;
+mod sign;
 mod verify;
 
 pub(crate) use run::{ended, write_report};
@@ -78,6 +79,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
         Command::Data(arguments) => data::data(side, &arguments),
+        Command::Sign(arguments) => sign::sign(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Score(arguments) => score::score(side, &arguments, stop),

@@ -122,7 +122,7 @@ pub fn over(
     let mut ledger = Ledger::new(&shared.terms().reveal.iter().copied().collect::<Vec<_>>());
 
     clock.begin("match");
-    agree::terms(channel, job)?;
+    agree::terms(channel, job.shared())?;
     let digest = shared.digest();
     let terms = matching_terms(job, session);
     let matching = |done, total| progress.stage("matching", done, total);

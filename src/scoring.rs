@@ -115,7 +115,7 @@ pub fn over(
     let mut ledger = Ledger::new(&job.shared().terms().reveal.iter().copied().collect::<Vec<_>>());
 
     clock.begin("match");
-    agree::terms(channel, job)?;
+    agree::terms(channel, job.shared())?;
     let aligned = align_table(channel, role, job, table, &matching_terms(job, session), progress)?;
     let matched = aligned.rows.len();
     ledger.note(Disclosure::OverlapToBoth, matched, matched)?;

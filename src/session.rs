@@ -11,6 +11,7 @@ mod link;
 mod pairing;
 pub mod past_runs;
 mod pins;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +22,4 @@ pub use link::{LinkSpec, connect};
 pub use pairing::{PairingView, pair};
 pub use past_runs::PastRuns;
 pub use pins::{Pin, Pins};
+pub use signature::{BothSigned, ContractSignature};

@@ -29,6 +29,8 @@ pub enum Command {
     Peers(PeersFlags),
     /// Look at this side's data before a job
     Data(DataFlags),
+    /// Sign the shared part of a job with this side's key; both sides' signatures are needed before it runs
+    Sign(SignFlags),
     /// Run a job with the peer
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
@@ -168,6 +170,16 @@ pub struct DataCheckFlags {
     /// Write no lock
     #[arg(long, conflicts_with = "lock")]
     pub no_lock: bool,
+}
+
+/// Flags of `sign`.
+#[derive(Debug, Args)]
+pub struct SignFlags {
+    /// The job file
+    pub job: PathBuf,
+    /// Sign without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Flags of `run` and of `score`.

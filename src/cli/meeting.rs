@@ -1,7 +1,7 @@
 //! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
 
 use crate::cli::flags::RunFlags;
-use crate::contract::{Job, LedgerTerms, Link};
+use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
@@ -9,8 +9,9 @@ use crate::report::Cost;
 use crate::resources::StageClock;
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
+use crate::run::agree;
 use crate::session::past_runs::{self, PastRuns, Sketch};
-use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
+use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
@@ -25,6 +26,8 @@ pub struct Meeting<'a> {
     identity: Identity,
     pins: Pins,
     peer: Fingerprint,
+    shared: SharedJob,
+    signature: ContractSignature,
     folder: ResultFolder,
     progress: Terminal,
     clock: StageClock,
@@ -59,11 +62,26 @@ impl<'a> Meeting<'a> {
         }
         let side = job.side();
         let (identity, pins, peer) = keys(job)?;
+        let signature = ContractSignature::load(&Home::from_env()?, &identity, job.shared(), side)?;
+        let shared = job.shared().clone();
         let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
         let folder = ResultFolder::create(&target)?;
         start_log(0, &folder)?;
         let progress = if flags.lines { Terminal::lines(side) } else { Terminal::new(side) };
-        Ok(Self { side, flags, stop, identity, pins, peer, folder, progress, clock: StageClock::new(side), ledger: None })
+        Ok(Self {
+            side,
+            flags,
+            stop,
+            identity,
+            pins,
+            peer,
+            shared,
+            signature,
+            folder,
+            progress,
+            clock: StageClock::new(side),
+            ledger: None,
+        })
     }
 
     /// The stage in which this side's own files are read and checked.
@@ -150,6 +168,11 @@ impl<'a> Meeting<'a> {
     ) -> Result<T, Failure> {
         let greeting = greet(link, self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
+        let Some(signatures) = self.signature.exchange(link, self.side, self.peer)? else {
+            agree::terms(link, &self.shared)?;
+            return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
+        };
+        tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
         if let Some((past, sketch)) = &mut self.ledger {
             past.record(sketch, Timestamp::now())?;
         }

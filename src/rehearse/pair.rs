@@ -4,8 +4,9 @@ use super::programs::{self, Sides};
 use crate::contract::{Fingerprint, Peers, SharedJob};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use crate::session::{Home, Identity, Pins};
+use crate::session::{ContractSignature, Home, Identity, Pins};
 use colift_channel::StopFlag;
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// Both programs, with keys that live as long as this rehearsal.
@@ -13,6 +14,7 @@ pub struct Pair {
     scratch: PathBuf,
     programs: Sides<PathBuf>,
     homes: Sides<Home>,
+    keys: Sides<Identity>,
     peers: Peers,
 }
 
@@ -40,7 +42,7 @@ impl Pair {
             owner: Fingerprint::parse(&keys.owner.fingerprint().to_string())?,
             partner: Fingerprint::parse(&keys.partner.fingerprint().to_string())?,
         };
-        Ok(Self { scratch, programs, homes, peers })
+        Ok(Self { scratch, programs, homes, keys, peers })
     }
 
     /// Both keys, as a job names them.
@@ -76,6 +78,7 @@ impl Pair {
             let address = toml::Value::from(format!("127.0.0.1:{port}"));
             table.insert("link".into(), toml::Table::from_iter([(how.to_owned(), address)]).into());
             programs::write_job(jobs.of(side), shared, &table)?;
+            ContractSignature::make(self.homes.of(side), self.keys.of(side), shared, side, Timestamp::now())?;
         }
         match programs::run_both(&self.programs, word, &self.homes, &jobs, &outs, stop)?.worse() {
             Some(failure) => Err(failure),

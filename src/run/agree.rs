@@ -1,6 +1,6 @@
 //! Public agreement over the link: the job's shared part, the column counts, the end of the run.
 
-use crate::contract::{Job, MAX_CANONICAL_BYTES, SharedJob};
+use crate::contract::{MAX_CANONICAL_BYTES, SharedJob};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use colift_channel::{Channel, Kind};
@@ -19,11 +19,11 @@ const MOST_COLUMNS: usize = 10_000;
 ///
 /// # Errors
 /// Exit 12 naming the field that differs; exit 16 and 19 for a text that cannot be read.
-pub fn terms(channel: &mut dyn Channel, job: &Job) -> Result<(), Failure> {
-    channel.send(TERMS, job.shared().canonical().as_bytes())?;
+pub fn terms(channel: &mut dyn Channel, shared: &SharedJob) -> Result<(), Failure> {
+    channel.send(TERMS, shared.canonical().as_bytes())?;
     let theirs = channel.receive_at_most(TERMS, MAX_CANONICAL_BYTES)?;
     let theirs = String::from_utf8(theirs).map_err(|_| Failure::new(Exit::Protocol, 560, "the peer's job is not UTF-8"))?;
-    job.shared().require_same(&SharedJob::from_canonical(&theirs)?)
+    shared.require_same(&SharedJob::from_canonical(&theirs)?)
 }
 
 /// Tells the peer how many columns vary on the matched training rows; returns the peer's number.

@@ -159,6 +159,7 @@ fn strangers_at_the_port_hurt_nobody() {
 
 const GREETING: Kind = Kind { code: 0x0101, name: "greeting" };
 const TERMS: Kind = Kind { code: 0x0120, name: "shared part of the job" };
+const SIGNATURE: Kind = Kind { code: 0x0123, name: "signature of the contract" };
 const OTHER: Kind = Kind { code: 0x0999, name: "nothing of the protocol" };
 
 /// A partner with the right key that speaks as it likes; returns how the owner ended.
@@ -204,12 +205,22 @@ fn a_peer_with_the_right_key_that_lies_is_named() {
         let fine = fine.clone();
         move |link: &mut TlsChannel| {
             link.send(GREETING, &fine).unwrap();
+            // Of another contract: the owner looks where the two differ.
+            link.send(SIGNATURE, &[0; 128]).unwrap();
             link.send(TERMS, text).unwrap();
         }
     };
     owner_meets(say(b"\xff\xfe")).failed(&[19], &["not UTF-8"], "a job that is no text");
     owner_meets(say(b"task = \"overlap\"")).failed(&[19], &["the peer's job was refused"], "a job without its fields");
     owner_meets(say(b"contract = 99")).failed(&[16], &["contract version 99"], "a later contract");
+    let unsigned = |link: &mut TlsChannel| {
+        link.send(GREETING, &fine).unwrap();
+        link.receive_at_most(GREETING, 256).unwrap();
+        let mut shown = link.receive(SIGNATURE, 128).unwrap();
+        shown[127] ^= 1;
+        link.send(SIGNATURE, &shown).unwrap();
+    };
+    owner_meets(unsigned).failed(&[12], &["signature of the contract is not by the key"], "a contract that the peer did not sign");
     // A peer that stops says with which code.
     for (code, wanted) in [(13, 10), (14, 14), (1, 10), (12, 12), (20, 20), (77, 10)] {
         let world = World::new();

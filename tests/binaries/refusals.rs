@@ -28,6 +28,31 @@ fn both_refuse(world: &World, codes: [i32; 2], words: [&[&str]; 2], about: &str)
 }
 
 #[test]
+fn a_contract_that_is_not_signed_or_was_changed_since_does_not_run() {
+    let _machine = together();
+    let world = World::new();
+    world.jobs(|_, _| {});
+    // Signed as it was: another number makes another contract.
+    let job = world.place(Side::Owner).join("job.toml");
+    let text = std::fs::read_to_string(&job).unwrap();
+    std::fs::write(&job, text.replace("min_overlap = 100", "min_overlap = 101")).unwrap();
+    let refused = world.run(Side::Owner, &["run", "--job", "job.toml"]);
+    refused.failed(&[12], &["is not signed on this side", "colift-owner sign"], "a changed contract");
+    // Without a terminal nobody can be asked; what would be signed is shown all the same.
+    let asked = world.run(Side::Owner, &["sign", "job.toml"]);
+    asked.failed(&[2], &["no terminal", "--yes", "own_weights: each side learns", "at least 101 shared users"], "nobody to ask");
+    let signed = world.run(Side::Owner, &["sign", "job.toml", "--yes"]);
+    assert!(signed.fine().out.starts_with("signed: ") && signed.out.trim().len() == 8 + 64, "{}", signed.out);
+    // Both have signed, but not the same.
+    let [owner, partner] = world.run_both(&[]);
+    owner.failed(&[12], &["min_overlap", "101", "100"], "two contracts");
+    partner.failed(&[12], &["min_overlap", "101", "100"], "two contracts");
+    for side in SIDES {
+        world.left_nothing(side, "unsigned");
+    }
+}
+
+#[test]
 fn keys_that_are_not_pinned_on_both_sides_are_refused() {
     let _machine = together();
     // Nothing pinned: refused before the network.
@@ -59,10 +84,14 @@ fn keys_that_are_not_pinned_on_both_sides_are_refused() {
             set(job, "shared.peers.partner", other.print(Side::Partner));
         }
     });
+    let at_the_other_home = |arguments: &[&str]| {
+        let mut command = world.command(Side::Partner, arguments);
+        command.env("COLIFT_HOME", other.home(Side::Partner));
+        Program::start(Side::Partner, command)
+    };
+    at_the_other_home(&["sign", "job.toml", "--yes"]).ended(HANG).fine();
     let owner = world.start_run(Side::Owner, &[]);
-    let mut command = world.command(Side::Partner, &["run", "--job", "job.toml", "--connect-timeout", "20"]);
-    command.env("COLIFT_HOME", other.home(Side::Partner));
-    let partner = Program::start(Side::Partner, command);
+    let partner = at_the_other_home(&["run", "--job", "job.toml", "--connect-timeout", "20"]);
     owner.ended(HANG).failed(&[11], &["the peer showed key", "by phone"], "another key at the peer");
     partner.ended(HANG).failed(&[11], &["refused our key"], "our key is another than pinned");
 

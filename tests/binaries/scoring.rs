@@ -97,6 +97,7 @@ impl Trained {
 
     fn start(&self, side: Side, name: &str) -> Program {
         let (job, out) = (format!("{name}.toml"), format!("out-{name}"));
+        self.world.sign(side, &job);
         let deadlines = ["--connect-timeout", "20", "--idle-timeout", "5"];
         self.world.start(side, &[&["score", "--job", &job, "--out", &out, "--lines"], &deadlines[..]].concat())
     }

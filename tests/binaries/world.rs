@@ -158,6 +158,12 @@ impl World {
         }
         change(&mut table);
         std::fs::write(self.place(side).join("job.toml"), table.to_string()).unwrap();
+        self.sign(side, "job.toml");
+    }
+
+    /// Signs a side's job. One that cannot be signed is refused by its run, in words of its own.
+    pub fn sign(&self, side: Side, job: &str) {
+        let _ = self.run(side, &["sign", job, "--yes"]);
     }
 
     /// Both jobs with the same change.
@@ -169,6 +175,7 @@ impl World {
 
     /// Starts a side's run of its job; progress as lines, short deadlines.
     pub fn start_run(&self, side: Side, more: &[&str]) -> Program {
+        self.sign(side, "job.toml");
         let mut arguments = vec!["run", "--job", "job.toml", "--lines"];
         for (flag, seconds) in [("--connect-timeout", "20"), ("--idle-timeout", "5")] {
             if !more.contains(&flag) {

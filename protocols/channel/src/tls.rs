@@ -55,7 +55,7 @@ mod threads;
 
 pub use config::ExpectedPeer;
 pub use connect::{Listener, dial};
-pub use key::{Fingerprint, IdentityKey, NotAFingerprint};
+pub use key::{Fingerprint, IdentityKey, NotAFingerprint, Signed};
 
 use crate::{Channel, ChannelError, Counters, Kind, MAX_FRAME, Meter, StopFlag};
 use frames::{READY, is_reserved};

@@ -3,7 +3,8 @@
 use crate::ChannelError;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::{Ed25519KeyPair, KeyPair};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use std::fmt;
@@ -129,6 +130,67 @@ impl IdentityKey {
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
+
+    /// Signs a message. The caller begins it with words of its own, so that no signature serves for two purposes; none begins as
+    /// what TLS signs does (64 blanks, RFC 8446 §4.4.3).
+    ///
+    /// # Errors
+    /// Config class: the signer failed.
+    pub fn sign(&self, message: &[u8]) -> Result<Signed, ChannelError> {
+        let refused = |_| ChannelError::BadKey { reason: "the signer failed" };
+        let signer = self.certified.key.choose_scheme(&[SignatureScheme::ED25519]);
+        let made = signer.ok_or(ChannelError::BadKey { reason: "it does not sign" })?.sign(message).map_err(refused)?;
+        let spki = self.certified.cert.first().map_or(&[][..], |key| key.as_ref());
+        let (Some(public), Some(signature)) = (spki.last_chunk(), made.first_chunk()) else {
+            return Err(ChannelError::BadKey { reason: "the signer failed" });
+        };
+        Ok(Signed { public: *public, signature: *signature })
+    }
+}
+
+/// What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
+const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// An Ed25519 signature and the public key that checks it. Says nothing about whose key that is: compare [`Signed::by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    public: [u8; 32],
+    signature: [u8; 64],
+}
+
+impl Signed {
+    /// Bytes of the encoded form: public key, signature.
+    pub const BYTES: usize = 96;
+
+    /// The encoded form.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..32].copy_from_slice(&self.public);
+        bytes[32..].copy_from_slice(&self.signature);
+        bytes
+    }
+
+    /// Reads the encoded form; any 96 bytes have one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let (mut public, mut signature) = ([0; 32], [0; 64]);
+        public.copy_from_slice(&bytes[..32]);
+        signature.copy_from_slice(&bytes[32..]);
+        Self { public, signature }
+    }
+
+    /// The fingerprint of the key that checks it.
+    #[must_use]
+    pub fn by(&self) -> Fingerprint {
+        Fingerprint::of_spki(&[&SPKI_HEAD[..], &self.public].concat())
+    }
+
+    /// Whether the key of this fingerprint signed the message.
+    #[must_use]
+    pub fn is_of(&self, signer: Fingerprint, message: &[u8]) -> bool {
+        self.by() == signer && UnparsedPublicKey::new(&ED25519, &self.public).verify(message, &self.signature).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +229,34 @@ mod tests {
             .chain([0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1, 0xd4, 0xfb, 0xe0, 0x97, 0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42]);
         let document: Vec<u8> = PKCS8_HEAD.into_iter().chain(seed).chain(PKCS8_MIDDLE).chain(spki[12..].iter().copied()).collect();
         assert_eq!(IdentityKey::from_pkcs8(&document).unwrap().fingerprint(), Fingerprint::of_spki(&spki));
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_message() {
+        let [one, other] = [(); 2].map(|()| IdentityKey::from_pkcs8(&IdentityKey::generate_pkcs8().unwrap()).unwrap());
+        let signed = one.sign(b"colift test: a").unwrap();
+        assert_eq!(signed.by(), one.fingerprint());
+        assert!(signed.is_of(one.fingerprint(), b"colift test: a"));
+        assert!(!signed.is_of(one.fingerprint(), b"colift test: b") && !signed.is_of(other.fingerprint(), b"colift test: a"));
+        let bytes = signed.to_bytes();
+        assert_eq!(Signed::from_bytes(&bytes), signed);
+        for at in 0..Signed::BYTES {
+            let mut bad = bytes;
+            bad[at] ^= 1;
+            assert!(!Signed::from_bytes(&bad).is_of(one.fingerprint(), b"colift test: a"), "byte {at}");
+        }
+    }
+
+    /// RFC 8032 §7.1, test 2: ring's verification is the one that is meant.
+    #[test]
+    fn a_published_signature_is_accepted() {
+        let bytes = |hex: &str| (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect::<Vec<u8>>();
+        let public = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = bytes(
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        );
+        let signed = Signed::from_bytes(&[public, signature].concat().try_into().unwrap());
+        assert!(signed.is_of(signed.by(), &[0x72]) && !signed.is_of(signed.by(), &[0x73]));
     }
 
     #[test]
