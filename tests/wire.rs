@@ -439,10 +439,10 @@ fn counted(log: &[Entry]) -> Counters {
 }
 
 fn schedule(sizes: Sizes, prepared: &Prepared) -> Schedule {
-    let terms = prepared.job.shared().logistic().unwrap();
+    let terms = prepared.job.shared().training().unwrap();
     let public = PublicSizes {
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
-        ..PublicSizes::logistic(sizes.common - sizes.test, sizes.owner_columns, sizes.partner_columns, terms.expected_rate.ends())
+        ..PublicSizes::logistic(sizes.common - sizes.test, sizes.owner_columns, sizes.partner_columns, terms.rate(0).unwrap().ends())
     };
     Schedule::new(public).unwrap()
 }

@@ -6,7 +6,7 @@
 use colift::contract::Job;
 use colift::data::Side;
 use colift::error::Failure;
-use colift::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
+use colift::model::{ModelFile, ModelSchema, Task, OwnModel};
 use colift::progress::Silent;
 use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
@@ -245,7 +245,14 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
         let owner = side == Side::Owner;
         let print = |own: bool| if own == owner { "a" } else { "b" }.repeat(64);
         let own_model =
-            owner.then(|| OwnModel { train_rows: 1, recipe: recipe.clone(), intercept: 0.5, coefficients: coefficients.clone() });
+            owner.then(|| OwnModel {
+                train_rows: 1,
+                recipe: recipe.clone(),
+                intercept: 0.5,
+                coefficients: coefficients.clone(),
+                more_heads: Vec::new(),
+                variances: Vec::new(),
+            });
         let model = ModelFile {
             schema: ModelSchema::V2,
             model_id: "0f".repeat(16),
@@ -253,8 +260,11 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
             name: "case".into(),
             created: "2026-11-23T06:12:00Z".into(),
             program: "0".into(),
-            task: ModelTask::Logistic,
+            task: Task::Logistic,
             label: owner.then(|| "label".into()),
+            earlier_labels: Vec::new(),
+            more_heads: Vec::new(),
+            reading: None,
             train_rows: 1,
             l2: 0.001,
             clip: 5.0,
