@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod score;
+mod training;
 
 use super::*;
 use crate::data::{ColumnKind, Encode, IdKind, Impute, Side};
