@@ -15,15 +15,17 @@ mod score;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod training;
 
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};
 pub use disclosure::Disclosure;
-pub use private::{LedgerTerms, Link, PrivateJob, ScoreFormat};
+pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ScoreFormat};
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
-pub use terms::{Fingerprint, LogisticTerms, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
+pub use terms::{Fingerprint, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
+pub use training::{MOST_LABELS, Task, TrainingTerms};
 
-use crate::data::{Side, TableSpec, wording};
+use crate::data::{LabelKind, Side, TableSpec, wording};
 use crate::error::{Exit, Failure};
 use std::path::Path;
 
@@ -93,11 +95,14 @@ impl Job {
     /// How to read this side's file for this job. For a scoring the stored model has to add what it needs.
     #[must_use]
     pub fn table_spec(&self) -> TableSpec {
-        let label = self.shared.logistic().filter(|_| self.side == Side::Owner).map(|terms| terms.label.clone());
+        let training = self.shared.training().filter(|_| self.side == Side::Owner);
+        let label = training.map(|terms| terms.label().to_owned());
         TableSpec {
             id_kind: self.shared.terms().id_kind,
             split: self.private.split.clone().filter(|_| label.is_some()),
             label,
+            label_kind: training.map_or_else(LabelKind::default, |terms| terms.task.label_kind()),
+            earlier_labels: training.and_then(|terms| terms.labels.split_last()).map(|(_, earlier)| earlier.to_vec()).unwrap_or_default(),
             exclude: self.private.exclude.clone(),
             allow_leaky: self.private.allow_leaky.clone(),
             ids_only: matches!(self.shared.terms().task, TaskTerms::Overlap),
@@ -107,6 +112,7 @@ impl Job {
             region: self.private.region.clone(),
             max_memory: self.private.max_memory,
             lock: self.private.lock.clone(),
+            channel: self.private.channel.clone().filter(|_| training.is_some()),
             ..TableSpec::new(&self.private.data, &self.private.id)
         }
     }

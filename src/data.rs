@@ -45,6 +45,7 @@ pub use quality::{EXTREME_Z, Warning};
 pub use read::read_table;
 pub use source::{Format, STANDARD_INPUT};
 pub use split::{Split, draw_split};
+pub use targets::LabelKind;
 pub use wish::{ColumnKind, ColumnWish, Encode, Impute, Wishes};
 
 use crate::error::{Exit, Failure};
@@ -100,8 +101,14 @@ pub struct TableSpec {
     pub id_kind: IdKind,
     /// Further keys of a cascade: kind and columns of each. Then cells of any key may be empty.
     pub more_keys: Vec<(IdKind, Vec<String>)>,
-    /// The owner's 0/1 label column.
+    /// The owner's label column; of several the last one.
     pub label: Option<String>,
+    /// Label columns before it, in the order of the job.
+    pub earlier_labels: Vec<String>,
+    /// Which cells the labels may have.
+    pub label_kind: LabelKind,
+    /// The owner's column by whose values figures are split; a feature too unless it is excluded.
+    pub channel: Option<String>,
     /// The owner's column of `train` and `test`.
     pub split: Option<String>,
     /// Columns to leave out. One that the file lacks is a warning.
@@ -133,6 +140,9 @@ impl TableSpec {
             id_kind: IdKind::Opaque,
             more_keys: Vec::new(),
             label: None,
+            earlier_labels: Vec::new(),
+            label_kind: LabelKind::YesNo,
+            channel: None,
             split: None,
             exclude: Vec::new(),
             allow_leaky: Vec::new(),
@@ -150,6 +160,11 @@ impl TableSpec {
     /// The id columns, one for each part of the id kind.
     pub fn id_columns(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.id).filter(|id| !id.is_empty()).chain(&self.more_ids)
+    }
+
+    /// All label columns in the order of the job.
+    pub fn labels(&self) -> impl Iterator<Item = &String> {
+        self.earlier_labels.iter().chain(&self.label)
     }
 
     /// The columns of all keys, key after key.
@@ -185,7 +200,7 @@ impl TableSpec {
     fn check_roles(&self) -> Result<(), Failure> {
         let usage = |what: String| Err(Failure::new(Exit::Usage, 340, what));
         let ids = self.key_columns().map(|id| Some(("id", id)));
-        let roles = ids.chain([self.label.as_ref().map(|l| ("label", l)), self.split.as_ref().map(|s| ("split", s))]);
+        let roles = ids.chain(self.labels().map(|l| Some(("label", l)))).chain([self.split.as_ref().map(|s| ("split", s))]);
         let roles: Vec<(&str, &String)> = roles.flatten().collect();
         for (i, (role, name)) in roles.iter().enumerate() {
             if let Some((other, _)) = roles[..i].iter().find(|(_, earlier)| earlier == name) {
@@ -319,8 +334,12 @@ pub struct Table {
     pub keys: Vec<Vec<String>>,
     /// Features in the file's order.
     pub columns: Vec<Column>,
-    /// The label of every row, for the owner.
+    /// The last label of every row as yes or no, for the owner: [`LabelKind::classes`].
     pub label: Option<Vec<bool>>,
+    /// All labels in the job's order, row by row, for the owner.
+    pub labels: Vec<Vec<f64>>,
+    /// The column by whose values figures are split, where one is asked for.
+    pub channel: Option<Column>,
     /// Train or test of every row, where the file says so.
     pub split: Option<Vec<Split>>,
     /// What a person should look at.

@@ -1,16 +1,21 @@
-//! Figures on the test rows: AUC, KS, log-loss, recall and lift, curves for the report, and the bootstrap of the gain.
+//! Figures on the test rows: AUC, KS, log-loss, recall and lift; those of predicted amounts; curves for the report, bootstrap of the gain,
+//! and what contacting a share of the users earns.
 //!
 //! Every figure is defined once in FORMATS.md §1. Ties never depend on the order of the rows: tied scores share their ranks.
 
 mod bootstrap;
 mod curves;
 pub(crate) mod random;
+mod money;
 mod ranking;
+mod value;
 mod wald;
 
 pub use bootstrap::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Gain, Interval, paired_bootstrap};
 pub use curves::{CalibrationBin, Curves, Point};
+pub use money::{Money, Profit, ProfitPoint};
 pub use ranking::Ranking;
+pub use value::{Tenth, VALUE_LINES, Value, ValueFigures, ValueIntervals, ValueLine, value_bootstrap};
 pub use wald::Wald;
 
 use serde::{Deserialize, Serialize};

@@ -1,12 +1,14 @@
-//! `model.json`: one party's half of a trained model, with the recipe of its columns. Version 1 is read, others refused by name.
+//! `model.json`: one party's half of a trained model, with the recipe of its columns. Versions 1 and 2 are read, others refused by name.
 //!
 //! The file holds this side's weights only; the joint score of a user is the sum of both halves' logits.
 
+pub use crate::contract::Task;
 use crate::data::wording::{is_hex, shown};
 use crate::data::{Column, Side};
 use crate::error::{Exit, Failure};
 use crate::recipe::{Recipe, Unfamiliar};
 use crate::report::Ordered;
+use crate::training::heads::{Head, Reading};
 use crate::training::linear::times;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,9 @@ use std::io::Read;
 use std::path::Path;
 
 /// The schema of `model.json`.
-pub const MODEL_SCHEMA: &str = "colift.model/2";
+pub const MODEL_SCHEMA: &str = "colift.model/3";
+/// The one before it: logistic models of one label.
+const SCHEMA_2: &str = "colift.model/2";
 
 /// Largest model file that is read, in bytes.
 pub const MAX_MODEL_BYTES: usize = 16 << 20;
@@ -24,18 +28,23 @@ pub const MAX_MODEL_BYTES: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelSchema {
     /// Version 2: encodings, the model's name on both sides, the owner's own model.
-    #[default]
     #[serde(rename = "colift.model/2")]
     V2,
+    /// Version 3: other tasks, several labels.
+    #[default]
+    #[serde(rename = "colift.model/3")]
+    V3,
 }
 
-/// What the model predicts and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelTask {
-    /// A 0/1 label by its log-odds.
-    #[default]
-    Logistic,
+/// A further head of a model: of a hurdle the amount after the probability, and so on for each further label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoreHead {
+    /// The intercept; the owner's file only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub intercept: Option<f64>,
+    /// This side's weights on the standardised scale, in the recipe's order of kept columns.
+    pub coefficients: Ordered<f64>,
 }
 
 /// What the owner's columns say alone, fitted on all its training rows: for users that the partner lacks.
@@ -50,9 +59,24 @@ pub struct OwnModel {
     pub intercept: f64,
     /// Weights on the standardised scale, in the recipe's order of kept features.
     pub coefficients: Ordered<f64>,
+    /// Further heads in the order of their training.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more_heads: Vec<MoreHead>,
+    /// For each label the variance of the payers' logarithms, where the task needs it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub variances: Vec<f64>,
 }
 
-/// A side's part of the log-odds of some users.
+/// A side's part of some users' predictors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictors {
+    /// Head by head, one a row.
+    pub values: Vec<Vec<f64>>,
+    /// Cells of a sort that no training row had.
+    pub unfamiliar: Vec<Unfamiliar>,
+}
+
+/// A side's part of the log-odds of some users, or of another task's first predictor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
     /// One a row.
@@ -79,10 +103,13 @@ pub struct ModelFile {
     /// Version of the program that made it.
     pub program: String,
     /// What it predicts.
-    pub task: ModelTask,
-    /// The label's column; the owner's file only.
+    pub task: Task,
+    /// The label's column, of several the last; the owner's file only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub label: Option<String>,
+    /// Label columns before it; the owner's file only.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub earlier_labels: Vec<String>,
     /// Matched rows it was trained on.
     pub train_rows: u64,
     /// The ridge.
@@ -102,6 +129,12 @@ pub struct ModelFile {
     pub intercept: Option<f64>,
     /// This side's weights on the standardised scale, in the recipe's order of kept columns.
     pub coefficients: Ordered<f64>,
+    /// Further heads in the order of their training: of a hurdle the amount, and so on for each further label.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more_heads: Vec<MoreHead>,
+    /// How predictors become predictions; the owner's file only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reading: Option<Reading>,
     /// The owner's columns alone; the owner's file only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub own_model: Option<OwnModel>,
@@ -140,14 +173,14 @@ impl ModelFile {
         };
         let named: Named = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
         match named.schema {
-            Some(found) if found == MODEL_SCHEMA => {}
+            Some(found) if found == MODEL_SCHEMA || found == SCHEMA_2 => {}
             Some(found) if found == v1::SCHEMA => {
                 let model = v1::read(text).map_err(|error| broken(error.to_string()))?;
                 model.check().map_err(broken)?;
                 return Ok(model);
             }
             Some(found) => {
-                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA} and {}", shown(&found), v1::SCHEMA);
+                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA}, {SCHEMA_2} and {}", shown(&found), v1::SCHEMA);
                 return Err(Failure::new(Exit::Version, 722, what).hint("use the program version that wrote it, or train again"));
             }
             None => return Err(broken("it has no schema".into())),
@@ -194,6 +227,80 @@ impl ModelFile {
         logits(&self.recipe, &self.coefficients, self.intercept.unwrap_or(0.0), columns, rows)
     }
 
+    /// As [`ModelFile::logits_of`], of all heads.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply_rows`].
+    pub fn predictors_of(&self, columns: &[Column], rows: &[usize]) -> Result<Predictors, Failure> {
+        let first = (self.intercept.unwrap_or(0.0), &self.coefficients);
+        let more = self.more_heads.iter().map(|head| (head.intercept.unwrap_or(0.0), &head.coefficients));
+        predictors(&self.recipe, &std::iter::once(first).chain(more).collect::<Vec<_>>(), columns, rows)
+    }
+
+    /// Labels in the order of their training; none in the partner's file.
+    pub fn labels(&self) -> impl Iterator<Item = &String> {
+        self.earlier_labels.iter().chain(&self.label)
+    }
+
+    /// Linear functions of this side's columns in the predictions of one user.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        1 + self.more_heads.len()
+    }
+
+    /// How the joint predictors are read; of a file of version 2 as logistic.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.reading.clone().unwrap_or(Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: f64::MAX })
+    }
+
+    /// Whether the fields of version 3 are as they must be.
+    fn check_heads(&self) -> Result<(), String> {
+        let wrong = |why: &str| Err(why.to_owned());
+        let heads = Head::of(self.task).len();
+        let plain = self.task == Task::Logistic && self.more_heads.is_empty() && self.earlier_labels.is_empty() && self.reading.is_none();
+        if self.schema == ModelSchema::V2 && !plain {
+            return wrong("a file of version 2 is a logistic model of one label");
+        }
+        if !self.functions().is_multiple_of(heads) {
+            return wrong("the number of heads does not fit the task");
+        }
+        let labels = self.functions() / heads;
+        for head in &self.more_heads {
+            if head.intercept.is_some() != (self.side == Side::Owner)
+                || !head.intercept.is_none_or(f64::is_finite)
+                || !head.coefficients.0.iter().all(|(_, weight)| weight.is_finite())
+            {
+                return wrong("a further head lacks a number or has one too many");
+            }
+            fits(&self.recipe, &head.coefficients)?;
+        }
+        let numbers = |values: &[f64], of: usize| values.len() == of && values.iter().all(|value| value.is_finite() && *value >= 0.0);
+        let variances = if self.task.has_variance() { labels } else { 0 };
+        match (self.side, &self.reading) {
+            (Side::Partner, None) if self.earlier_labels.is_empty() => {}
+            (Side::Owner, None) if self.schema == ModelSchema::V2 => {}
+            (Side::Owner, Some(reading))
+                if numbers(&reading.partner_factors, labels)
+                    && numbers(&reading.variances, variances)
+                    && reading.log_cap.is_finite()
+                    && self.earlier_labels.len() + 1 == labels => {}
+            _ => return wrong("the labels, factors or variances do not fit the heads"),
+        }
+        if let Some(own) = &self.own_model {
+            if own.more_heads.len() != self.more_heads.len() || !numbers(&own.variances, variances) {
+                return wrong("the own model has other heads");
+            }
+            for head in &own.more_heads {
+                if !head.intercept.is_some_and(f64::is_finite) || !head.coefficients.0.iter().all(|(_, weight)| weight.is_finite()) {
+                    return wrong("a weight of the own model is not a finite number");
+                }
+                fits(&own.recipe, &head.coefficients)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Why the fields do not fit together.
     fn check(&self) -> Result<(), String> {
         let wrong = |why: &str| Err(why.to_owned());
@@ -232,7 +339,7 @@ impl ModelFile {
             }
             fits(&own.recipe, &own.coefficients)?;
         }
-        Ok(())
+        self.check_heads()
     }
 }
 
@@ -252,16 +359,37 @@ impl OwnModel {
     pub fn logits_of(&self, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
         logits(&self.recipe, &self.coefficients, self.intercept, columns, rows)
     }
+
+    /// As [`OwnModel::logits_of`], of all heads.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply_rows`].
+    pub fn predictors_of(&self, columns: &[Column], rows: &[usize]) -> Result<Predictors, Failure> {
+        let first = (self.intercept, &self.coefficients);
+        let more = self.more_heads.iter().map(|head| (head.intercept.unwrap_or(0.0), &head.coefficients));
+        predictors(&self.recipe, &std::iter::once(first).chain(more).collect::<Vec<_>>(), columns, rows)
+    }
 }
 
 /// Rows whose features are in memory at once.
 const BLOCK_ROWS: usize = 1 << 16;
 
 fn logits(recipe: &Recipe, weights: &Ordered<f64>, offset: f64, columns: &[Column], rows: &[usize]) -> Result<Logits, Failure> {
-    let weights: Vec<f64> = weights.0.iter().map(|(_, weight)| *weight).collect();
-    let mut values = Vec::with_capacity(rows.len());
-    let unfamiliar = recipe.apply_blocks(columns, rows, BLOCK_ROWS, |block| values.extend(times(block.view(), &weights, offset)))?;
-    Ok(Logits { values, unfamiliar })
+    let Predictors { mut values, unfamiliar } = predictors(recipe, &[(offset, weights)], columns, rows)?;
+    Ok(Logits { values: values.pop().unwrap_or_default(), unfamiliar })
+}
+
+/// The predictors of heads, each an intercept and weights, in one pass over the columns.
+fn predictors(recipe: &Recipe, heads: &[(f64, &Ordered<f64>)], columns: &[Column], rows: &[usize]) -> Result<Predictors, Failure> {
+    let heads: Vec<(f64, Vec<f64>)> =
+        heads.iter().map(|(offset, weights)| (*offset, weights.0.iter().map(|(_, weight)| *weight).collect())).collect();
+    let mut values = vec![Vec::with_capacity(rows.len()); heads.len()];
+    let unfamiliar = recipe.apply_blocks(columns, rows, BLOCK_ROWS, |block| {
+        for ((offset, weights), values) in heads.iter().zip(&mut values) {
+            values.extend(times(block.view(), weights, *offset));
+        }
+    })?;
+    Ok(Predictors { values, unfamiliar })
 }
 
 /// The recipe is sound and the coefficients are those of its kept features.

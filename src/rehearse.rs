@@ -7,7 +7,7 @@ mod twin;
 
 use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{Disclosure, Job, LogisticTerms, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, TaskTerms};
+use crate::contract::{Disclosure, Job, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms};
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
 use crate::error::{Exit, Failure};
 use crate::report::{Details, ReportData};
@@ -16,7 +16,7 @@ use colift_channel::StopFlag;
 use jiff::Timestamp;
 use pair::{Pair, PairCommand};
 use programs::Sides;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Runs both programs on two files and prints the report with the distance to the twin.
 ///
@@ -55,11 +55,19 @@ pub(crate) fn train(
         Failure::new(Exit::Usage, 931, format!("unknown id kind {}", wording::shown(&flags.id_kind)))
             .hint("opaque, email, phone, hash or device")
     })?;
+    let task = Task::from_name(&flags.task).ok_or_else(|| {
+        let names = Task::ALL.map(Task::name);
+        Failure::new(Exit::Usage, 934, format!("unknown task {}", wording::shown(&flags.task)))
+            .hint(wording::suggestion(&flags.task, names, &names.join(", ")))
+    })?;
     // The files' own checks first, with the messages a run would give.
     let partner_id = flags.partner_id.as_ref().unwrap_or(&flags.id);
     let owner_spec = TableSpec {
         id_kind: kind,
-        label: Some(flags.label.clone()),
+        label: flags.label.last().cloned(),
+        earlier_labels: flags.label.split_last().map(|(_, earlier)| earlier.to_vec()).unwrap_or_default(),
+        label_kind: task.label_kind(),
+        channel: flags.channel.clone(),
         split: flags.split.clone(),
         exclude: flags.exclude.clone(),
         allow_leaky: flags.allow_leaky.clone(),
@@ -67,9 +75,9 @@ pub(crate) fn train(
     };
     let partner_spec = TableSpec { id_kind: kind, exclude: flags.exclude.clone(), ..TableSpec::new(&flags.partner, partner_id) };
     let tables = (read_table(&owner_spec, Side::Owner)?, read_table(&partner_spec, Side::Partner)?);
-    let bucket = expected_rate(&tables.0, &tables.1)?;
+    let training = training_terms(flags, task, &tables.0, &tables.1)?;
 
-    let shared = shared_job(name, flags, kind, bucket, pair.peers().clone(), &tables)?;
+    let shared = shared_job(name, flags, kind, training, pair.peers().clone(), &tables)?;
     let private = Sides { owner: private_owner(flags)?, partner: private_partner(flags, partner_id)? };
     let outs = pair.run(PairCommand::Run, &shared, private, stop)?;
     let halves = Sides { owner: twin::Half::read(&outs.owner)?, partner: twin::Half::read(&outs.partner)? };
@@ -82,52 +90,71 @@ pub(crate) fn train(
     Ok((report, details))
 }
 
-/// The bucket of the label's rate on the matched training rows (all matched rows where the split is drawn later).
-fn expected_rate(owner: &Table, partner: &Table) -> Result<RateBucket, Failure> {
-    let theirs: HashMap<&str, ()> = partner.ids.iter().map(|id| (id.as_str(), ())).collect();
-    let labels = owner.label.as_deref().unwrap_or_default();
+/// What both sides would sign about the training, with the rates of the matched training rows (of all matched rows where the split is
+/// drawn later).
+fn training_terms(flags: &RehearseFlags, task: Task, owner: &Table, partner: &Table) -> Result<TrainingTerms, Failure> {
+    let theirs: HashSet<&str> = partner.ids.iter().map(String::as_str).collect();
     let training = |row: usize| owner.split.as_ref().is_none_or(|split| split[row] == crate::data::Split::Train);
-    let (mut rows, mut positives) = (0u64, 0u64);
-    for (row, id) in owner.ids.iter().enumerate() {
-        if theirs.contains_key(id.as_str()) && training(row) {
-            rows += 1;
-            positives += u64::from(labels[row]);
-        }
+    let rows: Vec<usize> = (0..owner.rows()).filter(|row| training(*row) && theirs.contains(owner.ids[*row].as_str())).collect();
+    let mut rates = Vec::new();
+    for (name, label) in flags.label.iter().zip(&owner.labels).filter(|_| task.has_rate()) {
+        let above = rows.iter().filter(|row| label[**row] > 0.0).count();
+        let rate = above as f64 / rows.len().max(1) as f64;
+        // Of a model of payers alone everybody may be one.
+        let rate = if rate == 1.0 && matches!(task, Task::Gamma | Task::LogNormal) { 0.9999 } else { rate };
+        let bucket = RateBucket::for_rate(rate).ok_or_else(|| {
+            let what = if task == Task::Logistic { "have the label 1" } else { "have a label above 0" };
+            let what = format!("{above} of {} matched training users {what}: nothing to learn", rows.len());
+            Failure::new(Exit::Data, 932, what).at(if rows.is_empty() { "ids of both files" } else { name.as_str() }).hint(
+                if rows.is_empty() {
+                    "check --id, --partner-id and --id-kind: no id is in both files"
+                } else {
+                    "match more users, or choose another label"
+                },
+            )
+        })?;
+        rates.push(bucket);
     }
-    RateBucket::for_rate(positives as f64 / rows.max(1) as f64).ok_or_else(|| {
-        Failure::new(Exit::Data, 932, format!("{positives} of {rows} matched training users have the label 1: nothing to learn"))
-            .at(if rows == 0 { "ids of both files" } else { "label" })
-            .hint(if rows == 0 {
-                "check --id, --partner-id and --id-kind: no id is in both files"
-            } else {
-                "match more users, or choose another label"
-            })
-    })
+    let label_scale = flags.label_scale.unwrap_or_else(|| {
+        let label = owner.labels.last().map(Vec::as_slice).unwrap_or_default();
+        let mean = rows.iter().map(|row| label[*row]).sum::<f64>() / rows.len().max(1) as f64;
+        let unit = 10f64.powf(mean.max(1e-6).log10().floor());
+        if task != Task::Poisson || (0.2..5.0).contains(&mean) { 1.0 } else { (mean / unit).round() * unit }
+    });
+    Ok(TrainingTerms {
+        test_share: flags.test_share,
+        l2: flags.l2,
+        clip: flags.clip,
+        logit_range: flags.logit_range.map(|(low, high)| [low, high]),
+        label_scale,
+        log_cap: flags.log_cap,
+        min_payers: flags.min_payers,
+        ..TrainingTerms::new(task, flags.label.clone(), rates)
+    }
+    .plain())
 }
 
 fn shared_job(
     name: &str,
     flags: &RehearseFlags,
     id_kind: IdKind,
-    bucket: RateBucket,
+    training: TrainingTerms,
     peers: Peers,
     tables: &(Table, Table),
 ) -> Result<SharedJob, Failure> {
-    let logistic = LogisticTerms {
-        test_share: flags.test_share,
-        l2: flags.l2,
-        clip: flags.clip,
-        logit_range: flags.logit_range.map(|(low, high)| [low, high]),
-        ..LogisticTerms::new(flags.label.clone(), bucket)
-    };
+    let mut reveal = training.task.needed();
+    reveal.extend([Disclosure::ScoresToOwner, Disclosure::MetricsToOwner]);
+    if flags.standard_errors {
+        reveal.insert(Disclosure::OwnStandardErrors);
+    }
     SharedJob::new(SharedTerms {
         name: name.to_owned(),
-        task: TaskTerms::Logistic(logistic),
+        task: TaskTerms::Train(training),
         id_kind,
         matching: Matching::default(),
         min_overlap: flags.min_overlap,
         max_rows: MaxRows { owner: tables.0.rows() as u64, partner: tables.1.rows() as u64 },
-        reveal: Disclosure::ALL.into_iter().filter(|item| *item != Disclosure::OwnStandardErrors || flags.standard_errors).collect(),
+        reveal,
         peers,
     })
 }
@@ -140,6 +167,13 @@ fn private_owner(flags: &RehearseFlags) -> Result<toml::Table, Failure> {
     }
     if !flags.allow_leaky.is_empty() {
         table.insert("allow_leaky".into(), flags.allow_leaky.clone().into());
+    }
+    if let Some(channel) = &flags.channel {
+        table.insert("channel".into(), channel.clone().into());
+    }
+    if let Some((cost, value)) = flags.money {
+        let money = toml::Table::from_iter([("cost".to_owned(), cost.into()), ("value".to_owned(), value.into())]);
+        table.insert("money".into(), money.into());
     }
     Ok(table)
 }

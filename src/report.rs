@@ -11,6 +11,7 @@ mod partner;
 mod score;
 mod svg;
 mod text;
+mod value;
 
 pub(crate) use number::{figure, plain, signed};
 pub(crate) use text::aligned;
@@ -18,6 +19,7 @@ pub(crate) use text::aligned;
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};
+pub use value::{ChannelCell, Channels, HeadReport, Horizons, MoneyReport, ValueReport};
 pub use score::{NotScored, ScoreReport, ScoreSchema, ScoredUsers, UnfamiliarCells};
 
 use crate::error::Failure;
@@ -66,6 +68,21 @@ pub struct ReportData {
     /// Joint minus own columns alone, with 95 % intervals.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gain: Option<Gain>,
+    /// Figures of predicted amounts: of the last label.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<ValueReport>,
+    /// Those of the labels before it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub earlier_values: Vec<ValueReport>,
+    /// How the predictions of several labels follow one another.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub horizons: Option<Horizons>,
+    /// Test users by channel, where the owner's job names a column.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub channels: Option<Channels>,
+    /// What contacting users earns, where the owner's job says what a contact costs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub money: Option<MoneyReport>,
     /// Distance to the plaintext twin; only `rehearse` knows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub twin: Option<TwinGap>,
@@ -87,6 +104,9 @@ pub struct ReportData {
     /// Standard errors, z and p of those.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub partner_inference: Option<Ordered<Wald>>,
+    /// Weights of further heads.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more_heads: Vec<HeadReport>,
     /// What the two party processes cost.
     pub cost: Cost,
 }
@@ -95,7 +115,7 @@ pub struct ReportData {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainFigures {
-    /// Mean log-loss in nats, without the ridge.
+    /// Mean log-loss in nats, without the ridge; of other tasks the mean loss of their family, all heads together.
     pub loss: f64,
     /// Loss plus the ridge.
     pub objective: f64,
@@ -221,8 +241,10 @@ impl RecipeTable {
 pub struct Details {
     /// The job's name.
     pub title: String,
-    /// The label's column.
+    /// The label's column, of several the last.
     pub label: String,
+    /// The task, where it is not logistic.
+    pub task: String,
     /// When the run ended, UTC, as text.
     pub ended: String,
     /// The ridge.

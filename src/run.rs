@@ -5,37 +5,33 @@
 //! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
 
 pub(crate) mod agree;
+mod judge;
 pub mod owner;
 pub mod partner;
 pub(crate) mod scores;
 mod split;
+mod train;
 
 pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align_by_keys, overlap};
-use crate::contract::{Disclosure, Job, LogisticTerms, Matching};
+use crate::contract::{Disclosure, Job, Matching};
 use crate::data::wording::{grouped, hex};
 use crate::data::{Side, Split, Table, read_table};
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::progress::Progress;
-use crate::recipe::{FitRows, Recipe};
+use crate::recipe::Recipe;
 use crate::report::{Opened, RecipeTable};
 use crate::resources::StageClock;
-use crate::training::cost::declare_training;
-use crate::training::features::Features;
-use crate::training::memory::check_memory;
+use crate::training::heads::Reading;
 use crate::training::opening::Ledger;
-use crate::training::response::OwnerInput;
-use crate::training::schedule::{PublicSizes, Schedule};
-use crate::training::secure::{Trained, train};
-use crate::training::twin::numbers;
-use colift_algebra::Engine;
+use crate::training::secure::Trained;
 use colift_channel::Channel;
 use colift_correlation::vole::VoleMode;
 use colift_correlation::{Role, Security};
 use colift_primitives::hash::PartHash;
 use colift_psi::{Protocol, VoleForm};
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 /// Fewest partner columns for which scores go to the owner: each score is one linear function of them.
 pub const FEWEST_PARTNER_COLUMNS: usize = 5;
@@ -88,7 +84,10 @@ pub(crate) struct Joint {
     pub(crate) test: Array2<f64>,
     /// Own standardised training rows.
     pub(crate) train: Array2<f64>,
-    pub(crate) trained: Trained,
+    /// Head by head in the order of their training; the owner's in the label's units.
+    pub(crate) trained: Vec<Trained>,
+    /// How the owner reads joint predictors.
+    pub(crate) reading: Option<Reading>,
     /// The model's name on both sides.
     pub(crate) model_id: String,
     pub(crate) notes: Vec<String>,
@@ -126,7 +125,7 @@ pub fn over(
     let digest = shared.digest();
     let terms = matching_terms(job, session);
     let matching = |done, total| progress.stage("matching", done, total);
-    let Some(logistic) = shared.logistic() else {
+    let Some(training) = shared.training() else {
         let counted = overlap(channel, role, &table.ids, &terms, &matching)?;
         ledger.note(Disclosure::OverlapToBoth, 1, 1)?;
         agree::finished(channel, job.side())?;
@@ -143,19 +142,19 @@ pub fn over(
     };
     let aligned = align_table(channel, role, job, table, &terms, progress)?;
     ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
-    let split = split::exchange(channel, &mut ledger, prepared, logistic, &aligned)?;
+    let split = split::exchange(channel, &mut ledger, prepared, training, &aligned)?;
     clock.end(channel.counters());
 
     clock.begin("train");
     // Both halves of one training carry this name; no other training has it.
     let model_id = hex(&PartHash::new("colift model").part(session).part(digest.as_bytes()).finish()[..16]);
-    let joint = train_jointly(channel, role, prepared, logistic, aligned, split, model_id, &mut ledger, progress)?;
+    let joint = train::jointly(channel, role, prepared, training, aligned, split, model_id, &mut ledger, progress)?;
     clock.end(channel.counters());
 
     clock.begin("evaluate");
     progress.stage("evaluation", 0, 1);
     let mut outcome = match job.side() {
-        Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, logistic, joint, &mut ledger)?)),
+        Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, training, joint, &mut ledger)?)),
         Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
     };
     agree::finished(channel, job.side())?;
@@ -213,101 +212,48 @@ pub(crate) fn protocol(matching: Matching) -> Protocol {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn train_jointly(
-    channel: &mut dyn Channel,
-    role: Role,
-    prepared: &Prepared,
-    terms: &LogisticTerms,
-    aligned: Aligned,
-    split: Vec<Split>,
-    model_id: String,
-    ledger: &mut Ledger,
-    progress: &dyn Progress,
-) -> Result<Joint, Failure> {
-    let table = &prepared.table;
-    let rows = rows_of(&aligned, &split, Split::Train);
-    let test_rows = rows_of(&aligned, &split, Split::Test);
-    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
-    let wishes = &prepared.job.private().columns;
-    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
-    let train_columns = recipe.apply_rows(&table.columns, &rows)?.features;
-    let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
-    let own_columns = train_columns.len_of(Axis(1));
-    for [column, encoding, features, why] in recipe.choices().1 {
-        progress.note(&format!("column {column}: {encoding}, {features} features ({why})"));
-    }
-    let peer_columns = agree::columns(channel, own_columns)?;
-    let (owner_columns, partner_columns) = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
-    if own_columns == 0 || peer_columns == 0 {
-        let whose = if own_columns == 0 { "own" } else { "peer's" };
-        return Err(Failure::new(Exit::Data, 550, format!("no {whose} column varies on the {} matched training rows", rows.len()))
-            .hint("match more users, or add columns"));
-    }
-    let mut notes: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
-    for column in recipe.columns.iter().filter(|column| !column.is_kept()) {
-        let why = if column.features.is_empty() { "gives no feature" } else { "is constant" };
-        notes.push(format!("column {} {why} on the matched training rows and was dropped", column.name));
-    }
-    if partner_columns < FEWEST_PARTNER_COLUMNS && prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
-        notes
-            .push(format!("scores go to the owner with only {partner_columns} partner columns: each score is one linear function of them"));
-    }
-    if rows.len() < 10 * (owner_columns + partner_columns) {
-        notes.push(format!("{} training rows for {} columns: fewer than 10 a column", rows.len(), owner_columns + partner_columns));
-    }
-    let schedule = Schedule::new(PublicSizes {
-        logit_range: terms.logit_range.map(|[low, high]| (low, high)),
-        ..PublicSizes::logistic(rows.len(), owner_columns, partner_columns, terms.expected_rate.ends())
-    })?;
-    let schedule = schedule.with_standard_errors(prepared.job.shared().reveals(Disclosure::OwnStandardErrors));
-    check_memory(&schedule, role == Role::First, prepared.job.private().max_memory)?;
-    let features = Features::new(&train_columns, terms.l2, role == Role::First)?;
-    if let Some(labels) = &labels {
-        owner::check_labels(labels, terms, &mut notes)?;
-    }
-    // The start-up check: every plan of the whole training, its worst-case noise included, before anything is encrypted.
-    let (owner_cost, partner_cost) = declare_training(&schedule)?;
-    tracing::info!(
-        rounds = owner_cost.counters().rounds,
-        owner_bytes = owner_cost.counters().bytes_sent,
-        partner_bytes = partner_cost.counters().bytes_sent,
-        "training planned"
-    );
-    let mut engine = Engine::setup(channel, role)?;
-    let labels = labels.as_deref().map(numbers);
-    let base_logit = terms.expected_rate.base_logit();
-    let input = labels.as_deref().map(|labels| OwnerInput { labels, weights: None, base_logit });
-    let trained = train(&mut engine, channel, &features, input, &schedule, ledger, &|done, total| progress.stage("training", done, total))?;
-    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, model_id, notes })
-}
-
 /// The recipe in the report's words; `whose` is empty for the reader's own.
 pub(crate) fn recipe_table(whose: &str, recipe: &Recipe) -> RecipeTable {
     let (plain, lines) = recipe.choices();
     RecipeTable { whose: whose.to_owned(), plain, lines }
 }
 
-/// The ledger in the report's words; `scored` says whose scores.
+/// The ledger in the report's words; `scored` says whose scores. Several openings of one item, such as one for each head, are one line.
 pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
-    ledger
-        .opened()
-        .iter()
-        .map(|entry| {
+    let mut items: Vec<(Disclosure, usize, usize, usize)> = Vec::new();
+    for entry in ledger.opened() {
+        match items.iter_mut().find(|(item, ..)| *item == entry.item) {
+            Some((_, times, learned, told)) => (*times, *learned, *told) = (*times + 1, *learned + entry.learned, *told + entry.told),
+            None => items.push((entry.item, 1, entry.learned, entry.told)),
+        }
+    }
+    items
+        .into_iter()
+        .map(|(item, times, learned, told)| {
             let (own, peer) = (side.name(), side.peer().name());
-            let count = grouped(entry.learned.max(entry.told) as u64);
-            let (to, what) = match entry.item {
+            let most = learned.max(told);
+            let count = grouped(most as u64);
+            let (to, what) = match item {
                 Disclosure::OverlapToBoth => ("both", format!("{count} common users, and which own rows they are")),
                 Disclosure::SplitToPartner => ("partner", format!("train or test of each of {count} matched users")),
-                Disclosure::OwnWeights => ("both", format!("own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told)),
-                Disclosure::OwnStandardErrors => {
-                    ("both", format!("standard errors of own weights: {} to the {own}, {} to the {peer}", entry.learned, entry.told))
+                Disclosure::OwnWeights => ("both", format!("own weights: {learned} to the {own}, {told} to the {peer}")),
+                Disclosure::OwnStandardErrors => ("both", format!("standard errors of own weights: {learned} to the {own}, {told} to the {peer}")),
+                Disclosure::ResidualVarianceToOwner if times == 1 => {
+                    ("owner", "one number: the variance of the payers' log amounts around their predictions".to_owned())
                 }
-                Disclosure::ScoresToOwner => ("owner", format!("joint scores of {count} {scored}")),
+                Disclosure::ResidualVarianceToOwner => {
+                    ("owner", format!("{times} numbers: for each label the variance of the payers' log amounts around their predictions"))
+                }
+                Disclosure::ScoresToOwner if times == 1 => ("owner", format!("joint scores of {count} {scored}")),
+                Disclosure::ScoresToOwner => {
+                    let users = grouped((most / times) as u64);
+                    ("owner", format!("{times} numbers for each of {users} {scored}: the partner's parts of the {times} predictors"))
+                }
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
-                Disclosure::ConvergedAndInRange => ("both", "one bit: the training converged and stayed in range".to_owned()),
+                Disclosure::ConvergedAndInRange if times == 1 => ("both", "one bit: the training converged and stayed in range".to_owned()),
+                Disclosure::ConvergedAndInRange => ("both", format!("{times} bits, one a trained part: it converged and stayed in range")),
             };
-            Opened { item: entry.item.name().to_owned(), to: to.to_owned(), what }
+            Opened { item: item.name().to_owned(), to: to.to_owned(), what }
         })
         .collect()
 }

@@ -11,7 +11,7 @@ pub mod rank;
 mod tests;
 pub mod write;
 
-use crate::contract::{Disclosure, Job};
+use crate::contract::{Disclosure, Job, Task};
 use crate::data::wording::{counted, grouped};
 use crate::data::{IdProblem, Side, Table, TableSpec, Warning, read_table};
 use crate::error::{Exit, Failure};
@@ -21,6 +21,7 @@ use crate::recipe::Unfamiliar;
 use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
 use crate::resources::StageClock;
 use crate::run::{FEWEST_PARTNER_COLUMNS, agree, align_table, matching_terms, opened, scores};
+use crate::training::heads::{Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
 use colift_channel::Channel;
@@ -48,8 +49,14 @@ pub struct Outcome {
 
 /// The owner's scores, one a row of its table.
 pub struct Scored {
-    /// Probabilities of the label.
+    /// Predictions: probabilities, or expected numbers or amounts; of several labels the last one's.
     pub scores: Vec<f64>,
+    /// Labels before it by name, with their predictions.
+    pub earlier: Vec<(String, Vec<f64>)>,
+    /// The last label's name, where there are several.
+    pub label: Option<String>,
+    /// Of a hurdle the probability to pay.
+    pub probabilities: Option<Vec<f64>>,
     /// Whether the joint model gave it; otherwise the owner's own model did.
     pub joint: Vec<bool>,
 }
@@ -123,24 +130,32 @@ pub fn over(
 
     clock.begin("score");
     progress.stage("scoring", 0, 1);
-    let mine = model.logits_of(&table.columns, &aligned.rows)?;
+    let mine = model.predictors_of(&table.columns, &aligned.rows)?;
     let mut unfamiliar = mine.unfamiliar;
     let scored = match job.side() {
         Side::Partner => {
-            scores::send(channel, &mut ledger, &mine.values)?;
+            for head in &mine.values {
+                scores::send(channel, &mut ledger, head)?;
+            }
             None
         }
         Side::Owner => {
-            let mut scored = Scored { scores: vec![f64::NAN; table.rows()], joint: vec![false; table.rows()] };
+            let mut scored = Scored::empty(model, table.rows());
             aligned.rows.iter().for_each(|row| scored.joint[*row] = true);
             let others: Vec<usize> = (0..table.rows()).filter(|row| !scored.joint[*row]).collect();
+            let reading = model.reading();
             if let Some(own) = &model.own_model {
-                let alone = own.logits_of(&table.columns, &others)?;
-                others.iter().zip(&alone.values).for_each(|(row, z)| scored.scores[*row] = sigmoid(*z));
+                let alone = own.predictors_of(&table.columns, &others)?;
+                let reading = Reading { partner_factors: Vec::new(), variances: own.variances.clone(), log_cap: reading.log_cap };
+                scored.fill(model, &others, reading.predict(model.task, &alone.values, None), last_head(model, &alone.values, None));
                 Unfamiliar::add(&mut unfamiliar, alone.unfamiliar);
             }
-            let parts = scores::receive(channel, &mut ledger, matched)?;
-            aligned.rows.iter().zip(mine.values.iter().zip(&parts)).for_each(|(row, (a, b))| scored.scores[*row] = sigmoid(a + b));
+            let mut parts = Vec::new();
+            for _ in &mine.values {
+                parts.push(scores::receive(channel, &mut ledger, matched)?);
+            }
+            let predictions = reading.predict(model.task, &mine.values, Some(&parts));
+            scored.fill(model, &aligned.rows, predictions, last_head(model, &mine.values, Some(&parts)));
             Some(scored)
         }
     };
@@ -157,6 +172,41 @@ pub fn over(
     }
     report.unfamiliar = unfamiliar.into_iter().map(cells).collect();
     Ok(Outcome { report, scored, notes })
+}
+
+/// Predictors of the last label's first head.
+fn last_head(model: &ModelFile, own: &[Vec<f64>], partner: Option<&[Vec<f64>]>) -> Vec<f64> {
+    let place = own.len().saturating_sub(model.task.functions());
+    let own = own.get(place).map(Vec::as_slice).unwrap_or_default();
+    match partner.and_then(|parts| parts.get(place)) {
+        Some(part) => own.iter().zip(part).map(|(a, b)| a + b).collect(),
+        None => own.to_vec(),
+    }
+}
+
+impl Scored {
+    fn empty(model: &ModelFile, rows: usize) -> Self {
+        let none = || vec![f64::NAN; rows];
+        Self {
+            scores: none(),
+            earlier: model.earlier_labels.iter().map(|label| (label.clone(), none())).collect(),
+            label: model.label.clone().filter(|_| !model.earlier_labels.is_empty()),
+            probabilities: (model.task == Task::Hurdle).then(none),
+            joint: vec![false; rows],
+        }
+    }
+
+    /// Writes the predictions of some rows, label by label; later labels are raised to earlier ones.
+    fn fill(&mut self, model: &ModelFile, rows: &[usize], mut predictions: Vec<Vec<f64>>, last: Vec<f64>) {
+        rising(&mut predictions);
+        let labels = self.earlier.iter_mut().map(|(_, scores)| scores).chain([&mut self.scores]);
+        for (scores, predictions) in labels.zip(predictions) {
+            rows.iter().zip(predictions).for_each(|(row, prediction)| scores[*row] = prediction);
+        }
+        if let Some(probabilities) = self.probabilities.as_mut().filter(|_| model.task == Task::Hurdle) {
+            rows.iter().zip(last).for_each(|(row, z)| probabilities[*row] = sigmoid(z));
+        }
+    }
 }
 
 fn counts(prepared: &Prepared, matched: u64, peer_users: u64) -> ScoreReport {
@@ -189,9 +239,14 @@ pub fn first_look(prepared: &Prepared) -> Vec<String> {
         let rows = counted(table.skipped.len() as u64, "row has", "rows have");
         notes.push(format!("{rows} no usable id and cannot be scored, first row {}: see not_scored.csv", grouped(*first)));
     }
-    let features = model.coefficients.0.len();
-    if job.side() == Side::Partner && features < FEWEST_PARTNER_COLUMNS {
-        notes.push(format!("scores go to the owner with only {features} own features: each score is one linear function of them"));
+    let (features, functions) = (model.coefficients.0.len(), model.functions());
+    if job.side() == Side::Partner && features < FEWEST_PARTNER_COLUMNS * functions {
+        let each = if functions == 1 {
+            "each score is one linear function of them".to_owned()
+        } else {
+            format!("the scores of a user are {functions} linear functions of them")
+        };
+        notes.push(format!("scores go to the owner with only {features} own features: {each}"));
     }
     notes
 }

@@ -6,6 +6,7 @@
 pub mod cost;
 pub mod family;
 pub mod features;
+pub mod heads;
 mod hessian;
 pub mod inference;
 pub mod linear;
@@ -18,3 +19,4 @@ pub mod secure;
 pub mod series;
 mod solver;
 pub mod twin;
+mod variance;

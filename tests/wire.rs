@@ -9,10 +9,17 @@ mod party;
 
 use colift::contract::{Disclosure, RateBucket};
 use colift::error::Exit;
+use colift::data::{Column, Split};
+use colift::recipe::Recipe;
+use colift::run::owner::OwnerOutcome;
+use colift::run::partner::PartnerOutcome;
 use colift::run::{Outcome, Prepared};
-use colift::training::cost::declare_training;
+use colift::training::cost::{declare_training, declare_trainings};
+use colift::training::heads::Head;
 use colift::training::opening::OPENING_KINDS;
 use colift::training::schedule::{PublicSizes, Schedule};
+use colift::training::secure::Trained;
+use colift::training::twin::logits;
 use colift_channel::memory::pair;
 use colift_channel::record::{Direction, Entry, Recorder};
 use colift_channel::{Counters, Meter};
@@ -35,7 +42,7 @@ enum Carries {
 use Carries::{Masked, Opening, Public};
 
 /// Every message of a run after the greeting (docs/WIRE.md).
-const KINDS: [(u16, &str, Carries); 38] = [
+const KINDS: [(u16, &str, Carries); 39] = [
     (0x0120, "shared part of the job", Public),
     (0x0121, "number of columns", Public),
     (0x0122, "end of the run", Public),
@@ -73,6 +80,7 @@ const KINDS: [(u16, &str, Carries); 38] = [
     (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
     (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),
     (0x0584, "shares of own variances", Opening(Disclosure::OwnStandardErrors)),
+    (0x0585, "share of the squared residuals", Opening(Disclosure::ResidualVarianceToOwner)),
     (0x0582, "train or test of the matched rows", Opening(Disclosure::SplitToPartner)),
 ];
 /// The last one, apart only because an array's length is checked.
@@ -151,6 +159,81 @@ fn kinds_lengths_and_order_follow_from_public_sizes_only() {
         assert!(sent.eq(peers.iter().filter(|e| e.direction == Direction::Received).map(|e| (e.kind, e.length))));
     }
     println!("{} inputs, {} messages at each end", 1 + Content::ALL.len(), owner.len());
+}
+
+/// Labels of other tasks, and who pays, change nothing that is seen either.
+#[test]
+fn runs_of_other_tasks_follow_from_public_sizes_only() {
+    for task in ["linear", "gamma", "hurdle"] {
+        let mut reveal = EVERYTHING.to_vec();
+        reveal.extend((task == "hurdle").then_some("residual_variance_to_owner"));
+        // Users with much in common between labels and columns, and none: the made labels are tame in both.
+        let terms = Terms { task, reveal: Some(&reveal), ..Terms::default() };
+        let first = recorded(&world(SMALL, Content::Normal, 1, &terms));
+        let [owner, partner] = first.logs(task);
+        for (content, seed) in [(Content::Noise, 701), (Content::Binary, 702)] {
+            let name = format!("{task}, {content:?}");
+            let other = recorded(&world(SMALL, content, seed, &terms));
+            let [others_owner, others_partner] = other.logs(&name);
+            same(&name, owner, others_owner);
+            same(&name, partner, others_partner);
+        }
+    }
+}
+
+#[test]
+fn a_hurdle_opens_two_trainings_and_one_variance_and_costs_what_is_declared() {
+    let mut reveal = EVERYTHING.to_vec();
+    reveal.push("residual_variance_to_owner");
+    let world = world(SMALL, Content::Normal, 3, &Terms { task: "hurdle", reveal: Some(&reveal), ..Terms::default() });
+    let run = recorded(&world);
+    let logs = run.logs("hurdle");
+    let count = |log: &[Entry], code: u16| log.iter().filter(|entry| entry.kind.code == code && entry.direction == Direction::Sent).count();
+    for (code, owners, partners) in [(0x0580, 2, 2), (0x0581, 2, 2), (0x0583, 0, 2), (0x0584, 0, 0), (0x0585, 0, 1)] {
+        assert_eq!((count(logs[0], code), count(logs[1], code)), (owners, partners), "{code:#06x}");
+    }
+    for ended in [&run.owner.0, &run.partner.0] {
+        let mut items = items(ended.as_ref().unwrap().as_ref().unwrap());
+        items.sort();
+        let mut listed = reveal.clone();
+        listed.sort_unstable();
+        assert_eq!(items, listed);
+    }
+    let terms = world.owner.job.shared().training().unwrap();
+    let columns = (SMALL.owner_columns, SMALL.partner_columns);
+    let schedule = |(label, head): (usize, Head)| {
+        let schedule = Schedule::new(head.sizes(terms, label, SMALL.common - SMALL.test, columns)).unwrap();
+        schedule.with_residual_variance(head == Head::LogAmount)
+    };
+    let (owner, partner) = declare_trainings(&Head::all(terms).map(schedule).collect::<Vec<_>>()).unwrap();
+    for (log, declared) in logs.into_iter().zip([owner, partner]) {
+        let first = log.iter().position(|entry| entry.kind.code == 0x0301).unwrap();
+        let last = log.iter().rposition(|entry| matches!(entry.kind.code, 0x0580 | 0x0585)).unwrap();
+        assert_eq!(counted(&log[first..=last]), declared.counters());
+    }
+    // The variance is that of the residuals in the clear.
+    let (Ok(Ok(Outcome::Owner(owner))), Ok(Ok(Outcome::Partner(partner)))) = (&run.owner.0, &run.partner.0) else { panic!("no outcome") };
+    let plain = plain_variance(&world, owner, partner);
+    let opened = owner.reading.variances[0];
+    println!("variance {opened:.6} opened, {plain:.6} in the clear");
+    assert!((opened - plain).abs() < 1e-3 * plain, "{opened} opened, {plain} in the clear");
+}
+
+/// The mean squared residual of the training payers' log amounts, with both sides' files and weights.
+fn plain_variance(world: &World, owner: &OwnerOutcome, partner: &PartnerOutcome) -> f64 {
+    let (table, others) = (&world.owner.table, &world.partner.table);
+    let split = table.split.as_ref().unwrap();
+    let theirs: BTreeMap<&String, usize> = others.ids.iter().zip(0..).collect();
+    let rows = (0..table.rows()).filter(|row| split[*row] == Split::Train && table.labels[0][*row] > 0.0);
+    let (own, their): (Vec<usize>, Vec<usize>) = rows.filter_map(|row| Some((row, *theirs.get(&table.ids[row])?))).unzip();
+    let part = |recipe: &Recipe, columns: &[Column], rows: &[usize], head: &Trained| {
+        let x = recipe.apply_rows(columns, rows).unwrap().features;
+        logits(x.view(), &head.coefficients, head.intercept.unwrap_or(0.0))
+    };
+    let a = part(&owner.recipe, &table.columns, &own, &owner.more_trained[0]);
+    let b = part(&partner.recipe, &others.columns, &their, &partner.more_trained[0]);
+    let squares = own.iter().zip(a.iter().zip(&b)).map(|(row, (a, b))| (table.labels[0][*row].ln() - a - b).powi(2));
+    squares.sum::<f64>() / own.len() as f64
 }
 
 #[test]
@@ -439,10 +522,10 @@ fn counted(log: &[Entry]) -> Counters {
 }
 
 fn schedule(sizes: Sizes, prepared: &Prepared) -> Schedule {
-    let terms = prepared.job.shared().logistic().unwrap();
+    let terms = prepared.job.shared().training().unwrap();
     let public = PublicSizes {
         logit_range: terms.logit_range.map(|[low, high]| (low, high)),
-        ..PublicSizes::logistic(sizes.common - sizes.test, sizes.owner_columns, sizes.partner_columns, terms.expected_rate.ends())
+        ..PublicSizes::logistic(sizes.common - sizes.test, sizes.owner_columns, sizes.partner_columns, terms.rate(0).unwrap().ends())
     };
     Schedule::new(public).unwrap()
 }

@@ -231,9 +231,12 @@ pub struct RehearseFlags {
     /// Id column of the partner's file
     #[arg(long)]
     pub partner_id: Option<String>,
-    /// The owner's 0/1 label column
-    #[arg(long)]
-    pub label: String,
+    /// What is predicted: logistic, linear, poisson, gamma, log_normal or hurdle
+    #[arg(long, default_value = "logistic")]
+    pub task: String,
+    /// The owner's label column; several, separated by commas, are rising horizons of one amount
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub label: Vec<String>,
     /// The owner's column of train and test; without it --test-share is drawn
     #[arg(long)]
     pub split: Option<String>,
@@ -258,6 +261,21 @@ pub struct RehearseFlags {
     /// The gate's interval around the base logit, such as -12,8
     #[arg(long, value_parser = range, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     pub logit_range: Option<(f64, f64)>,
+    /// Unit of a count, near its mean [default: 1, or the mean's first digit]
+    #[arg(long)]
+    pub label_scale: Option<f64>,
+    /// Largest logarithm of a predicted amount
+    #[arg(long, default_value_t = 12.0)]
+    pub log_cap: f64,
+    /// Fewest training users who pay, for tasks about amounts
+    #[arg(long, default_value_t = 50)]
+    pub min_payers: u64,
+    /// Owner's column by whose values the test users are also judged
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Cost of a contact and value of a hit, or of one unit of the label, such as 0.1,25
+    #[arg(long, value_parser = range, value_name = "COST,VALUE")]
+    pub money: Option<(f64, f64)>,
     /// Also open standard errors of own weights, with z and p-values
     #[arg(long)]
     pub standard_errors: bool,

@@ -2,10 +2,10 @@
 
 use crate::cli::flags::RunFlags;
 use crate::cli::meeting::Meeting;
-use crate::contract::{Job, LogisticTerms};
+use crate::contract::{Job, TrainingTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
-use crate::model::{ModelFile, ModelSchema, ModelTask};
+use crate::model::{ModelFile, ModelSchema, MoreHead};
 use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
 use crate::results::ResultFolder;
@@ -53,18 +53,25 @@ struct Written<'a> {
 impl Written<'_> {
     /// Writes the owner's files; returns the report as JSON and as text.
     fn owner(self, folder: &ResultFolder, outcome: OwnerOutcome) -> Result<(String, String), Failure> {
-        let OwnerOutcome { mut report, mut details, trained, recipe, model_id, own_model, scores } = outcome;
+        let OwnerOutcome { mut report, mut details, trained, more_trained, reading, recipe, model_id, own_model, scores, earlier_scores } = outcome;
+        let reading = Some(reading);
         let own_model = Some(own_model);
-        let figures = report.test.and_then(|test| match serde_json::to_value(test) {
-            Ok(serde_json::Value::Object(figures)) => Some(figures),
-            _ => None,
+        let object = |value: Result<serde_json::Value, serde_json::Error>| match value {
+            Ok(serde_json::Value::Object(figures)) => figures,
+            _ => serde_json::Map::new(),
+        };
+        let of_labels = report.test.map(|test| object(serde_json::to_value(test)));
+        let of_values = report.value.as_ref().map(|value| object(serde_json::to_value(value.joint)));
+        let figures = of_labels.into_iter().chain(of_values).reduce(|mut all, more| {
+            all.extend(more);
+            all
         });
         folder.file(
             "model.json",
-            ModelFile { own_model, figures, ..self.model(trained, recipe, model_id, report.train_rows)? }.to_json()?.as_bytes(),
+            ModelFile { own_model, reading, figures, ..self.model(trained, more_trained, recipe, model_id, report.train_rows)? }.to_json()?.as_bytes(),
         )?;
         if let Some(scores) = scores {
-            folder.file("scores.csv", &self.scores(&scores)?)?;
+            folder.file("scores.csv", &self.scores(&scores, &earlier_scores)?)?;
         }
         report.cost = self.cost;
         details.ended = ended(self.ended);
@@ -75,12 +82,12 @@ impl Written<'_> {
 
     /// Writes the partner's files.
     fn partner(self, folder: &ResultFolder, outcome: PartnerOutcome) -> Result<(String, String), Failure> {
-        let PartnerOutcome { mut report, trained, recipe, model_id, notes } = outcome;
+        let PartnerOutcome { mut report, trained, more_trained, recipe, model_id, notes } = outcome;
         report.cost = self.cost.clone();
         let title = self.prepared.job.shared().terms().name.clone();
         let recipes = vec![recipe_table("", &recipe)];
         let details = Details { title, ended: ended(self.ended), notes, recipes, ..Details::default() };
-        folder.file("model.json", self.model(trained, recipe, model_id, report.train_rows)?.to_json()?.as_bytes())?;
+        folder.file("model.json", self.model(trained, more_trained, recipe, model_id, report.train_rows)?.to_json()?.as_bytes())?;
         let (line, text) = (report.to_json_line()?, report.to_text(&details));
         write_report(folder, &line, &text, &report.to_html(&details))?;
         Ok((line, text))
@@ -102,20 +109,28 @@ impl Written<'_> {
     }
 
     /// What both sides' model files have alike.
-    fn model(&self, trained: Trained, recipe: Recipe, model_id: String, train_rows: u64) -> Result<ModelFile, Failure> {
+    fn model(&self, trained: Trained, more: Vec<Trained>, recipe: Recipe, model_id: String, train_rows: u64) -> Result<ModelFile, Failure> {
         let shared = self.prepared.job.shared();
-        let terms: &LogisticTerms =
-            shared.logistic().ok_or_else(|| Failure::new(Exit::Internal, 923, "a model without a training task"))?;
+        let terms: &TrainingTerms =
+            shared.training().ok_or_else(|| Failure::new(Exit::Internal, 923, "a model without a training task"))?;
         let coefficients: Ordered<f64> = recipe.names().into_iter().zip(trained.coefficients).collect();
+        let more = more.into_iter().map(|head| MoreHead {
+            intercept: head.intercept,
+            coefficients: recipe.names().into_iter().zip(head.coefficients).collect(),
+        });
+        let owner = self.prepared.job.side() == Side::Owner;
         Ok(ModelFile {
-            schema: ModelSchema::V2,
+            schema: ModelSchema::V3,
+            more_heads: more.collect(),
+            reading: None,
+            earlier_labels: terms.labels.split_last().filter(|_| owner).map(|(_, earlier)| earlier.to_vec()).unwrap_or_default(),
             model_id,
             side: self.prepared.job.side(),
             name: shared.terms().name.clone(),
             created: self.ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            task: ModelTask::Logistic,
-            label: (self.prepared.job.side() == Side::Owner).then(|| terms.label.clone()),
+            task: terms.task,
+            label: owner.then(|| terms.label().to_owned()),
             train_rows,
             l2: terms.l2,
             clip: terms.clip,
@@ -130,15 +145,20 @@ impl Written<'_> {
         })
     }
 
-    /// `id,score` of the test users, highest first.
-    fn scores(&self, scores: &[(usize, f64)]) -> Result<Vec<u8>, Failure> {
+    /// `id,score` of the test users, highest first; of several labels `id`, one column a label in their order, highest of the last first.
+    fn scores(&self, scores: &[(usize, f64)], earlier: &[Vec<f64>]) -> Result<Vec<u8>, Failure> {
         let failed = |error: csv::Error| Failure::new(Exit::Internal, 924, format!("the scores cannot be written: {error}"));
-        let mut sorted = scores.to_vec();
-        sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|a, b| scores[*b].1.total_cmp(&scores[*a].1).then(scores[*a].0.cmp(&scores[*b].0)));
+        let labels = self.prepared.job.shared().training().map(|terms| terms.labels.as_slice()).unwrap_or_default();
+        let id = self.prepared.job.private().id_name();
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record([self.prepared.job.private().id_name().as_str(), "score"]).map_err(failed)?;
-        for (row, score) in sorted {
-            writer.write_record([self.prepared.table.ids[row].as_str(), &format!("{score:.6}")]).map_err(failed)?;
+        let columns = if labels.len() > 1 { labels.to_vec() } else { vec!["score".to_owned()] };
+        writer.write_record(std::iter::once(&id).chain(&columns)).map_err(failed)?;
+        for place in order {
+            let (row, score) = scores[place];
+            let numbers = earlier.iter().map(|label| label[place]).chain([score]).map(|score| format!("{score:.6}"));
+            writer.write_record(std::iter::once(self.prepared.table.ids[row].clone()).chain(numbers)).map_err(failed)?;
         }
         writer.into_inner().map_err(|_| Failure::new(Exit::Internal, 924, "the scores cannot be written"))
     }

@@ -3,7 +3,7 @@
 //! The text is TOML, one `key = value` a line, so that a peer's text is read by the parser of job files and must come out of the
 //! writer unchanged. An absent `logit_range` stays absent: its default is a function of rows and columns.
 
-use super::{CONTRACT_VERSION, SharedJob, TaskTerms, parse};
+use super::{CONTRACT_VERSION, SharedJob, Task, TaskTerms, parse};
 use crate::data::wording::{hex, shown};
 use crate::error::{Exit, Failure};
 use sha2::{Digest, Sha256};
@@ -93,14 +93,34 @@ impl SharedJob {
             entries.extend(scoring.top_share.map(|share| ("top_share", number(share))));
             entries.extend(scoring.threshold.map(|threshold| ("threshold", number(threshold))));
         }
-        if let TaskTerms::Logistic(training) = &terms.task {
+        if let TaskTerms::Train(training) = &terms.task {
+            let list = |texts: Vec<String>| match texts.as_slice() {
+                [one] => one.clone(),
+                many => format!("[{}]", many.join(", ")),
+            };
             entries.extend([
                 ("clip", number(training.clip)),
-                ("expected_rate", quoted(&training.expected_rate.to_string())),
                 ("l2", number(training.l2)),
-                ("label", quoted(&training.label)),
+                (
+                    if training.labels.len() == 1 { "label" } else { "labels" },
+                    // In their order: the shortest horizon first.
+                    list(training.labels.iter().map(|label| quoted(label)).collect()),
+                ),
                 ("test_share", number(training.test_share)),
             ]);
+            if training.task.has_rate() {
+                let rates = training.expected_rates.iter().map(|rate| quoted(&rate.to_string()));
+                entries.insert("expected_rate", list(rates.collect()));
+            }
+            if training.task == Task::Poisson {
+                entries.insert("label_scale", number(training.label_scale));
+            }
+            if training.task.has_variance() {
+                entries.insert("log_cap", number(training.log_cap));
+            }
+            if training.task.has_payers() {
+                entries.insert("min_payers", training.min_payers.to_string());
+            }
             if let Some([low, high]) = training.logit_range {
                 entries.insert("logit_range", format!("[{}, {}]", number(low), number(high)));
             }

@@ -15,6 +15,8 @@ pub enum Disclosure {
     OwnStandardErrors,
     /// Each side's weights to that side.
     OwnWeights,
+    /// The variance of the logarithm of an amount around its prediction to the owner.
+    ResidualVarianceToOwner,
     /// Scores to the owner: of the test users in a training, of all common users in a scoring.
     ScoresToOwner,
     /// Train or test of every matched row to the partner.
@@ -23,17 +25,18 @@ pub enum Disclosure {
 
 impl Disclosure {
     /// Every item, by name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ConvergedAndInRange,
         Self::MetricsToOwner,
         Self::OverlapToBoth,
         Self::OwnStandardErrors,
         Self::OwnWeights,
+        Self::ResidualVarianceToOwner,
         Self::ScoresToOwner,
         Self::SplitToPartner,
     ];
 
-    /// What every training opens; the default of `reveal` for `task = "logistic"`.
+    /// What every training opens; `task = "log_normal"` and `"hurdle"` open the residual variance too.
     pub const TRAINING: [Self; 4] = [Self::ConvergedAndInRange, Self::OverlapToBoth, Self::OwnWeights, Self::SplitToPartner];
 
     /// What every scoring opens.
@@ -48,6 +51,7 @@ impl Disclosure {
             Self::OverlapToBoth => "overlap_to_both",
             Self::OwnStandardErrors => "own_standard_errors",
             Self::OwnWeights => "own_weights",
+            Self::ResidualVarianceToOwner => "residual_variance_to_owner",
             Self::ScoresToOwner => "scores_to_owner",
             Self::SplitToPartner => "split_to_partner",
         }
@@ -74,8 +78,11 @@ impl Disclosure {
             Self::OwnWeights => {
                 "each side learns the model's weights on its own columns, the owner also the intercept; the partner can rank its matched users by how likely the label is"
             }
+            Self::ResidualVarianceToOwner => {
+                "the owner learns how far the logarithms of its paying users' amounts lie from their predictions: one number a label, the mean square over the training users who pay"
+            }
             Self::ScoresToOwner => {
-                "the owner learns the joint score of every matched test user, in a scoring of every matched user: with its own weights, one linear function of the partner's columns for each of them"
+                "the owner learns the joint score of every matched test user, in a scoring of every matched user: with its own weights, one linear function of the partner's columns for each of them; with task hurdle two, the log-odds to pay and the logarithm of the amount, and so many for each of several labels"
             }
             Self::SplitToPartner => "the partner learns which matched users train the model and which judge it",
         }

@@ -3,7 +3,8 @@
 use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, UNKNOWN_KEY, usage};
 use super::private::{KEYS as PRIVATE_KEYS, PrivateJob};
 use super::score::KEYS as SCORE_KEYS;
-use super::{Disclosure, Fingerprint, LogisticTerms, Matching, MaxRows, Peers, RateBucket, ScoreTerms, SharedJob, SharedTerms, TaskTerms};
+use super::training::KEYS as TRAINING_KEYS;
+use super::{Disclosure, Fingerprint, Matching, MaxRows, Peers, ScoreTerms, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms};
 use crate::data::wording::{shown, suggestion};
 use crate::data::{IdKind, Side};
 use crate::error::Failure;
@@ -11,10 +12,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 19] = [
+const SHARED_KEYS: [&str; 23] = [
     "name",
     "task",
     "label",
+    "labels",
     "id_kind",
     "keys",
     "test_share",
@@ -22,6 +24,9 @@ const SHARED_KEYS: [&str; 19] = [
     "clip",
     "expected_rate",
     "logit_range",
+    "label_scale",
+    "log_cap",
+    "min_payers",
     "matching",
     "min_overlap",
     "max_rows",
@@ -32,9 +37,6 @@ const SHARED_KEYS: [&str; 19] = [
     "top_share",
     "threshold",
 ];
-
-/// Keys that only a training uses.
-const TRAINING_KEYS: [&str; 6] = ["label", "test_share", "l2", "clip", "expected_rate", "logit_range"];
 
 /// Reads a whole job file.
 pub(super) fn job(text: &str, side: Side, folder: &Path) -> Result<(SharedJob, PrivateJob), Failure> {
@@ -76,13 +78,9 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
     let task = fields.required(
         "task",
         fields.text("task")?,
-        "task = \"logistic\", \"overlap\" for sizes only, or \"score\" with a stored model",
+        "task = \"logistic\" or another kind of model, \"overlap\" for sizes only, or \"score\" with a stored model",
     )?;
     let task = match task.as_str() {
-        "logistic" => {
-            useless(fields, &SCORE_KEYS, "task `logistic` scores no new users", "score")?;
-            TaskTerms::Logistic(logistic(fields)?)
-        }
         "overlap" => {
             useless(fields, &TRAINING_KEYS, "task `overlap` trains nothing", "logistic")?;
             useless(fields, &SCORE_KEYS, "task `overlap` scores nothing", "score")?;
@@ -92,7 +90,16 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
             useless(fields, &TRAINING_KEYS, "task `score` trains nothing", "logistic")?;
             TaskTerms::Score(ScoreTerms::read(fields)?)
         }
-        other => return Err(not_one_of("task", other, &["logistic", "overlap", "score"])),
+        name => match Task::from_name(name) {
+            Some(task) => {
+                useless(fields, &SCORE_KEYS, &format!("task `{name}` scores no new users"), "score")?;
+                TaskTerms::Train(TrainingTerms::read(task, fields)?)
+            }
+            None => {
+                let names: Vec<&str> = Task::ALL.iter().map(|task| task.name()).chain(["overlap", "score"]).collect();
+                return Err(not_one_of("task", name, &names));
+            }
+        },
     };
     let kind = |key: &str, name: &str| IdKind::from_name(name).ok_or_else(|| not_one_of(key, name, &IdKind::ALL.map(IdKind::name)));
     let (id_kind, more_keys) = match (fields.text("id_kind")?, fields.texts("keys")?) {
@@ -150,21 +157,10 @@ fn useless(fields: Fields<'_>, keys: &[&str], why: &str, other: &str) -> Result<
         .hint(format!("remove {list}, or set task = \"{other}\"")))
 }
 
-fn logistic(fields: Fields<'_>) -> Result<LogisticTerms, Failure> {
-    let label = fields.required("label", fields.text("label")?, "the name of the owner's label column")?;
-    let rate = fields.required("expected_rate", fields.text("expected_rate")?, "the label's rate as a bucket, such as \"5-20%\"")?;
-    let mut terms = LogisticTerms::new(label, RateBucket::parse(&rate)?);
-    terms.test_share = fields.number("test_share")?.unwrap_or(terms.test_share);
-    terms.l2 = fields.number("l2")?.unwrap_or(terms.l2);
-    terms.clip = fields.number("clip")?.unwrap_or(terms.clip);
-    terms.logit_range = fields.pair("logit_range")?;
-    Ok(terms)
-}
-
 fn reveal(fields: Fields<'_>, task: &TaskTerms) -> Result<BTreeSet<Disclosure>, Failure> {
     let Some(names) = fields.texts("reveal")? else {
         return Ok(match task {
-            TaskTerms::Logistic(_) => Disclosure::TRAINING.into(),
+            TaskTerms::Train(terms) => terms.task.needed(),
             TaskTerms::Overlap => [Disclosure::OverlapToBoth].into(),
             // What goes to the owner has to be written down.
             TaskTerms::Score(_) => BTreeSet::new(),

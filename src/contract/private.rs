@@ -8,7 +8,7 @@ use crate::error::Failure;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 17] = [
     "data",
     "id",
     "keys",
@@ -24,6 +24,8 @@ pub(super) const KEYS: [&str; 15] = [
     "threads",
     "model",
     "format",
+    "channel",
+    "money",
 ];
 const MOST_THREADS: u64 = 1024;
 /// Largest smallest difference of the ledger.
@@ -42,6 +44,15 @@ impl Default for LedgerTerms {
     fn default() -> Self {
         Self { min_difference: 20, refuse: true }
     }
+}
+
+/// What a contact costs and what comes back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoneyTerms {
+    /// Cost of one contact: a message, a coupon.
+    pub cost: f64,
+    /// What one hit is worth, or one unit of a predicted amount.
+    pub value: f64,
 }
 
 /// How this side meets the peer.
@@ -99,6 +110,10 @@ pub struct PrivateJob {
     pub model: Option<PathBuf>,
     /// How the owner's scores are written; None for CSV.
     pub format: Option<ScoreFormat>,
+    /// The owner's column by whose values the test users are also judged.
+    pub channel: Option<String>,
+    /// What a contact costs and a hit is worth, for the owner's report.
+    pub money: Option<MoneyTerms>,
 }
 
 impl PrivateJob {
@@ -124,9 +139,9 @@ impl PrivateJob {
             }
             threads => threads.map(|threads| threads as usize),
         };
-        for key in ["split", "allow_leaky", "format"] {
+        for key in ["split", "allow_leaky", "format", "channel", "money"] {
             if side == Side::Partner && fields.has(key) {
-                let what = format!("{} has no meaning in the partner's job file: label, split and scores are the owner's", shown(key));
+                let what = format!("{} has no meaning in the partner's job file: label, split, scores and figures are the owner's", shown(key));
                 return Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")));
             }
         }
@@ -161,6 +176,8 @@ impl PrivateJob {
             threads,
             model: fields.text("model")?.map(|model| folder.join(model)),
             format,
+            channel: fields.text("channel")?,
+            money: fields.table("money")?.map(read_money).transpose()?,
         })
     }
 
@@ -178,10 +195,10 @@ impl PrivateJob {
     /// Checks that the columns named here do not contradict each other or the shared label, and that the keys fit the task.
     pub(super) fn check_against(&self, shared: &SharedJob, side: Side) -> Result<(), Failure> {
         self.check_task(shared)?;
-        let label = shared.logistic().filter(|_| side == Side::Owner).map(|terms| &terms.label);
+        let labels = shared.training().filter(|_| side == Side::Owner).into_iter().flat_map(|terms| &terms.labels);
         let ids = self.id_columns().map(|id| ("id", id));
         let roles: Vec<(&str, &String)> =
-            ids.chain(label.map(|name| ("label", name))).chain(self.split.iter().map(|name| ("split", name))).collect();
+            ids.chain(labels.map(|name| ("label", name))).chain(self.split.iter().map(|name| ("split", name))).collect();
         let (columns, parts) = (1 + self.more_ids.len(), shared.terms().id_kind.parts().len());
         if columns != parts {
             let what = format!("id kind {} needs one id column for each of its {parts} parts, {columns} named", shared.terms().id_kind);
@@ -240,8 +257,10 @@ impl PrivateJob {
             }
             None => (vec![("model", self.model.is_some()), ("format", self.format.is_some())], "outside a scoring"),
         };
-        match surplus.into_iter().find(|(_, set)| *set) {
-            Some((key, _)) => {
+        let figures = [("channel", self.channel.is_some()), ("money", self.money.is_some())];
+        let figures = figures.into_iter().filter(|_| shared.training().is_none()).map(|(key, set)| (key, set, "outside a training"));
+        match surplus.into_iter().map(|(key, set)| (key, set, why)).chain(figures).find(|(_, set, _)| *set) {
+            Some((key, _, why)) => {
                 let what = format!("{} has no meaning {why}", shown(key));
                 Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")))
             }
@@ -277,6 +296,20 @@ fn read_keys(fields: Fields<'_>) -> Result<Columns, Failure> {
         },
         _ => Err(wrong("keys is a list of two or more columns, or of lists of columns for composite keys")),
     }
+}
+
+/// What a contact costs and what comes back.
+fn read_money(table: &toml::Table) -> Result<MoneyTerms, Failure> {
+    let fields = Fields::new("[private] money", table, &["cost", "value"], ("", &[]))?;
+    let hint = "money = { cost = 0.10, value = 25.0 }";
+    let number = |key: &str| -> Result<f64, Failure> {
+        let number = fields.required(key, fields.number(key)?, hint)?;
+        if number.is_finite() && number >= 0.0 {
+            return Ok(number);
+        }
+        Err(usage(OUT_OF_RANGE, format!("{key} is {number}, it must be 0 or more")).at("[private] money").hint(hint))
+    };
+    Ok(MoneyTerms { cost: number("cost")?, value: number("value")? })
 }
 
 /// What the ledger of runs does.

@@ -12,8 +12,10 @@ pub(super) const KEYS: [&str; 4] = ["model", "output", "top_share", "threshold"]
 /// One column of the owner's scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScoreOutput {
-    /// The probability of the label.
+    /// The prediction: the probability of a yes, or the expected number or amount; of several labels one column each.
     Score,
+    /// Of a hurdle the probability to pay.
+    Probability,
     /// 1 for the highest tenth of the scored users to 10 for the lowest.
     Decile,
     /// Whether a user is among the highest `top_share` of the scored users.
@@ -24,13 +26,14 @@ pub enum ScoreOutput {
 
 impl ScoreOutput {
     /// Every column, in the order in which they are written.
-    pub const ALL: [Self; 4] = [Self::Score, Self::Decile, Self::TopShare, Self::YesNo];
+    pub const ALL: [Self; 5] = [Self::Score, Self::Probability, Self::Decile, Self::TopShare, Self::YesNo];
 
     /// The name in job files, and of the column.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Score => "score",
+            Self::Probability => "probability",
             Self::Decile => "decile",
             Self::TopShare => "top_share",
             Self::YesNo => "yes_no",
@@ -108,8 +111,12 @@ impl ScoreTerms {
                     let what = format!("{key} is set, but output does not list `{column}`");
                     return Err(usage(OUT_OF_RANGE, what).at(place).hint(format!("list `{column}`, or remove {key}")));
                 }
-                (true, Some(value)) if !(value > 0.0 && value < 1.0) => {
+                (true, Some(value)) if key == "top_share" && !(value > 0.0 && value < 1.0) => {
                     return Err(usage(OUT_OF_RANGE, format!("{key} is {value}, it must lie between 0 and 1")).at(place));
+                }
+                // Of a model of amounts it is an amount; of a probability it must lie below 1, which the model's half checks.
+                (true, Some(value)) if !(value > 0.0 && value.is_finite()) => {
+                    return Err(usage(OUT_OF_RANGE, format!("{key} is {value}, it must be above 0")).at(place));
                 }
                 _ => {}
             }

@@ -1,8 +1,8 @@
 //! The shared terms and their checks: whatever way they arrive (job file, command line, peer), they pass through one constructor.
 
 use super::fields::{DISCLOSURE, OUT_OF_RANGE, usage};
-use super::{Disclosure, RateBucket, ScoreTerms};
-use crate::data::wording::{grouped, is_invisible, shown};
+use super::{Disclosure, ScoreTerms, Task, TrainingTerms};
+use crate::data::wording::{grouped, shown};
 use crate::data::{IdKind, Side};
 use crate::error::{Exit, Failure};
 use std::collections::BTreeSet;
@@ -75,34 +75,10 @@ impl Matching {
 pub enum TaskTerms {
     /// Sizes only.
     Overlap,
-    /// A joint logistic model.
-    Logistic(LogisticTerms),
+    /// A joint model.
+    Train(TrainingTerms),
     /// Users of a stored model.
     Score(ScoreTerms),
-}
-
-/// The terms of a logistic training.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogisticTerms {
-    /// The owner's label column.
-    pub label: String,
-    /// Share of test rows where the owner's file has no split column.
-    pub test_share: f64,
-    /// Ridge on the standardised weights.
-    pub l2: f64,
-    /// Standardised values are cut at this distance from 0.
-    pub clip: f64,
-    /// The label's rate, roughly.
-    pub expected_rate: RateBucket,
-    /// Logits kept exact, around the base logit; None for the default by rows and columns.
-    pub logit_range: Option<[f64; 2]>,
-}
-
-impl LogisticTerms {
-    /// Defaults around a label and its rate.
-    pub fn new(label: impl Into<String>, expected_rate: RateBucket) -> Self {
-        Self { label: label.into(), test_share: 0.25, l2: 0.001, clip: 5.0, expected_rate, logit_range: None }
-    }
 }
 
 /// Most rows each side may bring.
@@ -181,7 +157,7 @@ impl SharedJob {
             return Err(usage(OUT_OF_RANGE, what).at("[shared.peers]").hint("each side has a key of its own: run `init` on both"));
         }
         match &terms.task {
-            TaskTerms::Logistic(logistic) => check_logistic(logistic)?,
+            TaskTerms::Train(training) => training.check()?,
             TaskTerms::Score(scoring) => scoring.check()?,
             TaskTerms::Overlap => {}
         }
@@ -218,9 +194,9 @@ impl SharedJob {
 
     /// The training's terms; None for a job that trains nothing.
     #[must_use]
-    pub fn logistic(&self) -> Option<&LogisticTerms> {
+    pub fn training(&self) -> Option<&TrainingTerms> {
         match &self.0.task {
-            TaskTerms::Logistic(terms) => Some(terms),
+            TaskTerms::Train(terms) => Some(terms),
             TaskTerms::Overlap | TaskTerms::Score(_) => None,
         }
     }
@@ -230,15 +206,15 @@ impl SharedJob {
     pub fn score(&self) -> Option<&ScoreTerms> {
         match &self.0.task {
             TaskTerms::Score(terms) => Some(terms),
-            TaskTerms::Overlap | TaskTerms::Logistic(_) => None,
+            TaskTerms::Overlap | TaskTerms::Train(_) => None,
         }
     }
 
     /// The word after `task =`.
     #[must_use]
     pub fn task_name(&self) -> &'static str {
-        match self.0.task {
-            TaskTerms::Logistic(_) => "logistic",
+        match &self.0.task {
+            TaskTerms::Train(terms) => terms.task.name(),
             TaskTerms::Overlap => "overlap",
             TaskTerms::Score(_) => "score",
         }
@@ -284,7 +260,7 @@ impl SharedJob {
     }
 }
 
-fn out_of_range(key: &str, value: &str, allowed: &str) -> Failure {
+pub(super) fn out_of_range(key: &str, value: &str, allowed: &str) -> Failure {
     usage(OUT_OF_RANGE, format!("{key} is {value}, allowed is {allowed}")).at(format!("[shared] {key}"))
 }
 
@@ -298,38 +274,13 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Err(out_of_range("name", &shown(name), allowed))
 }
 
-fn check_logistic(terms: &LogisticTerms) -> Result<(), Failure> {
-    let label = &terms.label;
-    if label.is_empty() || label.len() > 256 || label.trim() != label || label.contains(is_invisible) {
-        return Err(out_of_range(
-            "label",
-            &shown(label),
-            "a column name of 1 to 256 bytes without control characters or blanks at its ends",
-        ));
-    }
-    for (key, value, low, high) in
-        [("test_share", terms.test_share, 0.01, 0.9), ("l2", terms.l2, 1e-8, 10.0), ("clip", terms.clip, 1.0, 20.0)]
-    {
-        if !(low..=high).contains(&value) {
-            return Err(out_of_range(key, &value.to_string(), &format!("{low} to {high}")));
-        }
-    }
-    if let Some([low, high]) = terms.logit_range
-        && !(low <= -1.0 && high >= 1.0 && high - low <= 160.0)
-    {
-        let allowed = "a lower end of at most -1 and an upper end of at least 1, at most 160 apart";
-        return Err(out_of_range("logit_range", &format!("[{low}, {high}]"), allowed));
-    }
-    Ok(())
-}
-
 /// The list must fit the task, and items that rest on one another come together.
 fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
     let refuse = |what: String, hint: String| Err(usage(DISCLOSURE, what).at("[shared] reveal").hint(hint));
-    let (task, needed, training): (&str, &[Disclosure], bool) = match terms.task {
-        TaskTerms::Logistic(_) => ("logistic", &Disclosure::TRAINING, true),
-        TaskTerms::Overlap => ("overlap", &[Disclosure::OverlapToBoth], false),
-        TaskTerms::Score(_) => ("score", &Disclosure::SCORING, false),
+    let (task, needed, training) = match &terms.task {
+        TaskTerms::Train(training) => (training.task.name(), training.task.needed(), Some(training)),
+        TaskTerms::Overlap => ("overlap", [Disclosure::OverlapToBoth].into(), None),
+        TaskTerms::Score(_) => ("score", Disclosure::SCORING.into(), None),
     };
     let names = |items: &[&Disclosure]| items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ");
     let missing: Vec<&Disclosure> = needed.iter().filter(|item| !terms.reveal.contains(item)).collect();
@@ -338,11 +289,20 @@ fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
         let otherwise = if task == "score" { "" } else { ", or leave reveal out" };
         return refuse(format!("task `{task}` cannot run without opening {list}"), format!("add {list} to reveal{otherwise}"));
     }
-    if !training {
+    let Some(training) = training else {
         let surplus: Vec<&Disclosure> = terms.reveal.iter().filter(|item| !needed.contains(item)).collect();
         if !surplus.is_empty() {
             let (only, list) = (names(&needed.iter().collect::<Vec<_>>()), names(&surplus));
             return refuse(format!("task `{task}` opens {only} only, reveal lists also {list}"), format!("remove {list}"));
+        }
+        return Ok(());
+    };
+    for (item, opens) in [
+        (Disclosure::ResidualVarianceToOwner, training.task.has_variance()),
+        (Disclosure::OwnStandardErrors, training.task == Task::Logistic),
+    ] {
+        if terms.reveal.contains(&item) && !opens {
+            return refuse(format!("task `{task}` never opens `{item}`"), format!("remove `{item}` from reveal"));
         }
     }
     if terms.reveal.contains(&Disclosure::MetricsToOwner) && !terms.reveal.contains(&Disclosure::ScoresToOwner) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod score;
+mod training;
 
 use super::*;
 use crate::data::{ColumnKind, Encode, IdKind, Impute, Side};
@@ -36,7 +37,7 @@ fn the_examples_are_valid_and_agree() {
     let terms = left.shared().terms();
     assert_eq!((terms.name.as_str(), terms.id_kind, terms.min_overlap), ("vip-2026-11", IdKind::Email, 1000));
     assert_eq!(terms.reveal.len(), 6);
-    let training = left.shared().logistic().unwrap();
+    let training = left.shared().training().unwrap();
     assert_eq!((training.l2, training.clip, training.test_share, training.logit_range), (0.001, 5.0, 0.25, None));
     assert_eq!((left.shared().max_rows(Side::Owner), left.shared().max_rows(Side::Partner)), (1_000_000, 5_000_000));
 
@@ -47,7 +48,7 @@ fn the_examples_are_valid_and_agree() {
     assert_eq!((right.id.as_str(), right.label, right.id_kind, right.ids_only), ("customer_email", None, IdKind::Email, false));
 
     let overlap = parse(OVERLAP, Side::Owner).unwrap();
-    assert!(overlap.table_spec().ids_only && overlap.table_spec().label.is_none() && overlap.shared().logistic().is_none());
+    assert!(overlap.table_spec().ids_only && overlap.table_spec().label.is_none() && overlap.shared().training().is_none());
     assert_eq!(overlap.shared().task_name(), "overlap");
 }
 
@@ -129,8 +130,8 @@ fn defaults_are_filled_in() {
 /// Every shared field changed by itself, with the key that must be named.
 fn mutations() -> Vec<(&'static str, SharedJob)> {
     type Change = fn(&mut SharedTerms);
-    fn training(terms: &mut SharedTerms) -> &mut LogisticTerms {
-        let TaskTerms::Logistic(training) = &mut terms.task else { panic!("the example trains") };
+    fn training(terms: &mut SharedTerms) -> &mut TrainingTerms {
+        let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
     let changes: [(&str, Change); 18] = [
@@ -142,12 +143,12 @@ fn mutations() -> Vec<(&'static str, SharedJob)> {
         ("reveal", |t| assert!(t.reveal.remove(&Disclosure::MetricsToOwner))),
         ("peers.owner", |t| t.peers.owner = Fingerprint::parse(&"ab".repeat(32)).unwrap()),
         ("peers.partner", |t| t.peers.partner = Fingerprint::parse(&"ab".repeat(32)).unwrap()),
-        ("label", |t| training(t).label.push('2')),
+        ("label", |t| training(t).labels[0].push('2')),
         ("test_share", |t| training(t).test_share = 0.26),
         ("l2", |t| training(t).l2 = 0.001_000_000_000_000_1),
         ("clip", |t| training(t).clip = 5.5),
-        ("expected_rate", |t| training(t).expected_rate = RateBucket::parse("5-21%").unwrap()),
-        ("expected_rate", |t| training(t).expected_rate = RateBucket::parse("4-20%").unwrap()),
+        ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("5-21%").unwrap()]),
+        ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("4-20%").unwrap()]),
         ("logit_range", |t| training(t).logit_range = Some([-12.0, 8.0])),
         ("peers.owner", |t| std::mem::swap(&mut t.peers.owner, &mut t.peers.partner)),
         ("task", |t| (t.task, t.reveal) = (TaskTerms::Overlap, [Disclosure::OverlapToBoth].into())),
@@ -188,8 +189,8 @@ fn canonical_texts_come_back_and_nothing_else_does() {
     let mut jobs: Vec<SharedJob> = mutations().into_iter().map(|(_, job)| job).collect();
     jobs.push(owner());
     let mut terms = owner().terms().clone();
-    if let TaskTerms::Logistic(training) = &mut terms.task {
-        training.label = "a \"b\" \\ c'é#=".into();
+    if let TaskTerms::Train(training) = &mut terms.task {
+        training.labels[0] = "a \"b\" \\ c'é#=".into();
         training.l2 = 1e-7;
         training.logit_range = Some([-60.0, 60.5]);
     }

@@ -11,7 +11,7 @@ use super::refusals::{About, Places, Reason, Refusals};
 use super::roles::{Role, check_header, roles};
 use super::rows::{Batch, Typed, type_name, typed_kind};
 use super::source::{Format, Input, inputs, refuse};
-use super::targets::{Label, Marks};
+use super::targets::{Label, LabelKind, Marks};
 use super::wish::ColumnKind;
 use super::wording::{grouped, megabytes, shown};
 use super::{Column, FileRead, ReadCounts, Side, Split, Table, TableSpec, Values, Warning, quality};
@@ -35,7 +35,7 @@ pub fn read_table(spec: &TableSpec, side: Side) -> Result<Table, Failure> {
         lock.check_columns(&read, path)?;
     }
     let Read { mut table, refusals, header, places, .. } = read;
-    let about = About { header: &header, rows: table.counts.rows, kind: spec.id_kind, places: &places };
+    let about = About { header: &header, rows: table.counts.rows, kind: spec.id_kind, label: spec.label_kind, places: &places };
     if let Some(failure) = refusals.failure(&about) {
         return Err(failure);
     }
@@ -62,13 +62,14 @@ fn leave_out(table: &mut Table) {
     }
     retain(&mut table.ids, &keep);
     table.keys.iter_mut().for_each(|key| retain(key, &keep));
-    for column in &mut table.columns {
+    for column in table.columns.iter_mut().chain(&mut table.channel) {
         match &mut column.values {
             Values::Number(values) => retain(values, &keep),
             Values::Text { codes, .. } => retain(codes, &keep),
         }
     }
     table.label.iter_mut().for_each(|label| retain(label, &keep));
+    table.labels.iter_mut().for_each(|label| retain(label, &keep));
     table.split.iter_mut().for_each(|split| retain(split, &keep));
 }
 
@@ -103,7 +104,7 @@ struct Sinks {
     ids: Option<Ids>,
     /// Further keys of a cascade.
     more_keys: Vec<Ids>,
-    label: Option<Label>,
+    labels: Vec<Label>,
     split: Option<Marks>,
     features: Vec<Feature>,
     refusals: Refusals,
@@ -112,14 +113,14 @@ struct Sinks {
 impl Sinks {
     /// Takes a batch, columns in parallel; `order` gives each column of the header its place in this file.
     fn take(&mut self, batch: &Batch, order: &[usize], first: u64) {
-        let Self { ids, more_keys, label, split, features, .. } = self;
+        let Self { ids, more_keys, labels, split, features, .. } = self;
         let place = |column: usize| order.get(column).copied().unwrap_or(usize::MAX);
         let ids = || {
             for ids in ids.iter_mut().chain(more_keys) {
                 let places: Vec<usize> = ids.columns.iter().map(|column| place(*column)).collect();
                 ids.take(batch, &places, first);
             }
-            if let Some(label) = label {
+            for label in labels {
                 label.take(batch, place(label.column), first);
             }
             if let Some(split) = split {
@@ -132,7 +133,8 @@ impl Sinks {
 
     /// Bytes that the table holds by now.
     fn bytes(&self) -> u64 {
-        let marks = self.label.as_ref().map_or(0, |label| label.values.len()) + self.split.as_ref().map_or(0, |split| split.values.len());
+        let labels = self.labels.iter().map(|label| 9 * label.values.len()).sum::<usize>();
+        let marks = labels + self.split.as_ref().map_or(0, |split| split.values.len());
         marks as u64
             + self.ids.iter().chain(&self.more_keys).map(Ids::bytes).sum::<u64>()
             + self.features.iter().map(Feature::bytes).sum::<u64>()
@@ -142,7 +144,7 @@ impl Sinks {
     fn filled(&self, rows: u64) -> bool {
         let mut lengths = self.features.iter().map(Feature::rows).collect::<Vec<_>>();
         lengths.extend(self.ids.iter().chain(&self.more_keys).map(|ids| ids.ids.len()));
-        lengths.extend(self.label.as_ref().map(|label| label.values.len()));
+        lengths.extend(self.labels.iter().map(|label| label.values.len()));
         lengths.extend(self.split.as_ref().map(|split| split.values.len()));
         lengths.iter().all(|length| *length as u64 == rows)
     }
@@ -251,7 +253,7 @@ impl Reading<'_> {
     fn wanted(&self) -> Vec<bool> {
         let takes = |column: usize| match self.roles.get(column) {
             Some(Role::Id(_)) => self.sinks.ids.is_some(),
-            Some(Role::Label) => self.sinks.label.is_some(),
+            Some(Role::Label(_)) => !self.sinks.labels.is_empty(),
             Some(Role::Split) => self.sinks.split.is_some(),
             Some(Role::Feature) => self.sinks.features.iter().any(|feature| feature.column == column),
             Some(Role::Unused) | None => false,
@@ -273,7 +275,8 @@ impl Reading<'_> {
         if !self.sinks.more_keys.is_empty() {
             self.sinks.ids.iter_mut().chain(&mut self.sinks.more_keys).for_each(|ids| ids.optional = true);
         }
-        self.sinks.label = at(Role::Label).map(Label::new);
+        let labels = (0..self.roles.len()).map_while(|place| at(Role::Label(place)));
+        self.sinks.labels = labels.map(|column| Label::new(column, self.spec.label_kind)).collect();
         self.sinks.split = at(Role::Split).map(Marks::new);
         let features = self.header.iter().zip(&self.roles).enumerate().filter(|(_, (_, role))| **role == Role::Feature);
         self.sinks.features = features.map(|(column, (name, _))| Feature::new(column, name, self.spec.wishes.get(name))).collect();
@@ -299,7 +302,7 @@ impl Reading<'_> {
             let fits = match role {
                 Role::Unused => true,
                 Role::Feature => kind.is_some(),
-                Role::Label => matches!(kind, Some(Typed::Number | Typed::Text)),
+                Role::Label(_) => matches!(kind, Some(Typed::Number | Typed::Text)),
                 Role::Split => kind == Some(Typed::Text),
                 Role::Id(_) => matches!(kind, Some(Typed::Number | Typed::Text)) && *data_type != arrow_schema::DataType::Boolean,
             };
@@ -366,7 +369,7 @@ impl Reading<'_> {
         let unmet = self.spec.wishes.keys().filter(|name| !self.header.contains(name));
         warnings.extend(unmet.map(|name| Warning::WishedIsAbsent { column: name.clone() }));
 
-        let Sinks { mut ids, mut more_keys, label, split, features, mut refusals } = std::mem::take(&mut self.sinks);
+        let Sinks { mut ids, mut more_keys, labels, split, features, mut refusals } = std::mem::take(&mut self.sinks);
         let mut again = Vec::new();
         let mut columns = Columns::default();
         let finished: Vec<_> = features.into_par_iter().map(|feature| (feature.column, feature.finish())).collect();
@@ -387,10 +390,14 @@ impl Reading<'_> {
             ids.finish(&self.places, &mut warnings);
             refusals.merge(std::mem::take(&mut ids.refusals));
         }
-        let label = label.map(|label| {
-            refusals.merge(label.refusals);
-            label.values
-        });
+        let labels: Vec<Vec<f64>> = labels
+            .into_iter()
+            .map(|label| {
+                refusals.merge(label.refusals);
+                label.values
+            })
+            .collect();
+        let label = labels.last().map(|values| self.spec.label_kind.classes(values));
         let split = split.map(|split| {
             refusals.merge(split.refusals);
             split.values
@@ -405,7 +412,7 @@ impl Reading<'_> {
         (counts.ids_trimmed, counts.ids_rewritten, counts.ids_repaired) = (id_counts.trimmed, id_counts.rewritten, id_counts.repaired);
         counts.ids_from_floats = id_counts.floats;
         (counts.missing_cells, counts.numbers_repaired) = (columns.missing.iter().map(|(_, n)| n).sum(), columns.repaired);
-        let found: Vec<Column> = columns.found.into_iter().map(|(_, column)| column).collect();
+        let mut found: Vec<Column> = columns.found.into_iter().map(|(_, column)| column).collect();
         if !columns.missing.is_empty() {
             columns.missing.sort_by_key(|(name, _)| self.header.iter().position(|other| other == name));
             warnings.push(Warning::MissingCells { cells: counts.missing_cells, columns: columns.missing });
@@ -418,7 +425,12 @@ impl Reading<'_> {
         warnings.extend(files.iter().filter(|file| file.unterminated).map(|_| Warning::NoFinalLineEnd));
         let lines = files.iter().filter_map(|file| file.multi_line);
         warnings.extend(lines.map(|(count, first)| Warning::MultiLineRows { count, first: first.saturating_sub(1) }));
-        let table = Table { ids, keys, columns: found, label, split, warnings, counts, files, skipped };
+        let channel = self.spec.channel.as_ref().and_then(|name| {
+            let place = found.iter().position(|column| column.name == *name)?;
+            // An excluded column is read for this only.
+            Some(if self.spec.exclude.contains(name) { found.remove(place) } else { found[place].clone() })
+        });
+        let table = Table { ids, keys, columns: found, label, labels, channel, split, warnings, counts, files, skipped };
         Ok(Read { table, refusals, header: self.header, roles: self.roles, places: self.places, ids: id_counts })
     }
 
@@ -520,9 +532,14 @@ pub(super) fn check_label(table: &Table, spec: &TableSpec) -> Result<(), Failure
         }
     }
     if positive == 0 || positive == training {
-        let class = u8::from(positive > 0);
-        let what = format!("the label is {class} in all {} training rows", grouped(training));
-        return Err(refuse(&name, 322, what).hint("a model needs rows of both classes"));
+        let (what, hint) = match (spec.label_kind, positive > 0) {
+            (LabelKind::YesNo, yes) => (format!("the label is {} in all", u8::from(yes)), "a model needs rows of both classes"),
+            (LabelKind::Number, _) => ("the label is the same in all".to_owned(), "a model needs labels that differ"),
+            (LabelKind::Count | LabelKind::Amount, false) => ("the label is 0 in all".to_owned(), "a model needs labels above 0"),
+            // Amounts and counts may all be above 0; a hurdle's first part then has nothing to learn, which its run says.
+            (LabelKind::Count | LabelKind::Amount, true) => return Ok(()),
+        };
+        return Err(refuse(&name, 322, format!("{what} {} training rows", grouped(training))).hint(hint));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Collects what is wrong with a file's rows and words it once: counts, column, first row, never an id or a cell's text.
 
 use super::ids::IdKind;
+use super::targets::LabelKind;
 use super::wording::{counted, grouped, shown};
 use crate::error::{Exit, Failure};
 use std::collections::BTreeMap;
@@ -125,7 +126,7 @@ impl Refusals {
         let columns: Vec<(usize, &Tally)> =
             self.tallies.iter().filter(|((r, _), _)| *r == reason).map(|((_, column), tally)| (*column, tally)).collect();
         let total = columns.iter().map(|(_, tally)| tally.count).sum();
-        let mut what = reason.counted(total, about.rows, about.kind);
+        let mut what = reason.counted(total, about);
         if columns.len() > 1 {
             let name = |column: usize| about.header.get(column).map_or_else(String::new, |name| shown(name));
             let mut list: Vec<String> =
@@ -151,7 +152,7 @@ impl Refusals {
                 place.push_str(&format!(" ({detail})"));
             }
         }
-        Story { number: reason.number(), what, file, place, remedy: reason.remedy(about.kind, column_name) }
+        Story { number: reason.number(), what, file, place, remedy: reason.remedy(about, column_name) }
     }
 }
 
@@ -160,6 +161,7 @@ pub(super) struct About<'a> {
     pub header: &'a [String],
     pub rows: u64,
     pub kind: IdKind,
+    pub label: LabelKind,
     pub places: &'a Places,
 }
 
@@ -194,7 +196,8 @@ impl Reason {
         }
     }
 
-    fn counted(self, count: u64, rows: u64, kind: IdKind) -> String {
+    fn counted(self, count: u64, about: &About<'_>) -> String {
+        let (rows, kind) = (about.rows, about.kind);
         let of_rows = |one: &str, many: &str| format!("{} of {} {}", grouped(count), grouped(rows), if count == 1 { one } else { many });
         match self {
             Self::InvalidUtf8 => counted(count, "cell is not valid UTF-8", "cells are not valid UTF-8"),
@@ -205,7 +208,10 @@ impl Reason {
                 of_rows(&format!("ids is not {tail}"), &format!("ids are not {tail}"))
             }
             Self::DuplicateId => of_rows("rows repeats the id of an earlier row", "rows repeat the id of an earlier row"),
-            Self::Label => of_rows("labels is not 0 or 1", "labels are not 0 or 1"),
+            Self::Label => {
+                let form = about.label.form();
+                of_rows(&format!("labels is not {form}"), &format!("labels are not {form}"))
+            }
             Self::Split => of_rows("rows is marked neither train nor test", "rows are marked neither train nor test"),
             Self::IdNotWhole => of_rows("ids is not a whole number", "ids are not whole numbers"),
             Self::NotNumber => counted(count, "cell is not a number", "cells are not numbers"),
@@ -219,7 +225,8 @@ impl Reason {
         }
     }
 
-    fn remedy(self, kind: IdKind, column: &str) -> String {
+    fn remedy(self, about: &About<'_>, column: &str) -> String {
+        let kind = about.kind;
         // A key of TOML in quotes; a name that needs more is named in general.
         let plain = column.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '.')) && column.chars().count() <= 60;
         let column = if plain { format!("\"{column}\"") } else { "NAME".to_owned() };
@@ -234,7 +241,7 @@ impl Reason {
             Self::IdNotOfKind => "correct these ids, drop their rows, or state another id_kind".into(),
             Self::IdNotWhole => "write the id column as text".into(),
             Self::DuplicateId => "keep one row for each id; ids are compared in canonical form".into(),
-            Self::Label => "write the label as 0 or 1, or name another label column".into(),
+            Self::Label => format!("write each label as {}, or name another label column or task", about.label.form()),
             Self::Split => "write `train` or `test` in every row".into(),
             Self::NotNumber => format!(
                 "correct them; or say what they mean: [private.columns.{column}] missing = [\"…\"] for no value, type = \"text\" for \

@@ -10,7 +10,8 @@ use crate::error::Failure;
 pub(super) enum Role {
     /// This part of the id; 0 where it has only one.
     Id(usize),
-    Label,
+    /// This label of the spec's list; 0 where there is only one.
+    Label(usize),
     Split,
     Feature,
     Unused,
@@ -20,7 +21,7 @@ impl Role {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Id(_) => "id",
-            Self::Label => "label",
+            Self::Label(_) => "label",
             Self::Split => "split",
             Self::Feature => "feature",
             Self::Unused => "left out",
@@ -45,10 +46,12 @@ pub(super) fn check_header(file: &str, header: &[String]) -> Result<(), Failure>
 
 /// Finds what each column is for.
 pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<Vec<Role>, Failure> {
-    let label = spec.label.as_ref().filter(|_| !spec.ids_only);
+    let labels: Vec<&String> = spec.labels().filter(|_| !spec.ids_only).collect();
     let split = spec.split.as_ref().filter(|_| !spec.ids_only);
     let ids: Vec<&String> = spec.key_columns().collect();
-    let wanted = ids.iter().map(|id| (304, "id", Some(*id))).chain([(305, "label", label), (306, "split", split)]);
+    let wanted = ids.iter().map(|id| (304, "id", Some(*id))).chain(labels.iter().map(|label| (305, "label", Some(*label))));
+    let wanted = wanted.chain([(330, "channel", spec.channel.as_ref().filter(|_| !spec.ids_only))]);
+    let wanted = wanted.chain([(306, "split", split)]);
     for (number, role, name) in wanted {
         let Some(name) = name.filter(|name| !header.contains(name)) else { continue };
         // Other names are shown only when near: in a file without a header the first line holds data.
@@ -68,10 +71,12 @@ pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<V
     let roles = header.iter().map(|name| {
         if let Some(part) = ids.iter().position(|id| *id == name) {
             Role::Id(part)
-        } else if label == Some(name) {
-            Role::Label
+        } else if let Some(place) = labels.iter().position(|label| *label == name) {
+            Role::Label(place)
         } else if split == Some(name) {
             Role::Split
+        } else if spec.channel.as_ref() == Some(name) && !spec.ids_only {
+            Role::Feature
         } else if spec.ids_only || spec.exclude.contains(name) || spec.only.as_ref().is_some_and(|only| !only.contains(name)) {
             Role::Unused
         } else {

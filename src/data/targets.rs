@@ -1,4 +1,4 @@
-//! The owner's label and split columns being read.
+//! The owner's label and split columns being read, and which cells a label may have.
 
 use super::Split;
 use super::cells::{Cell, Missing, Number, number, typed};
@@ -6,17 +6,60 @@ use super::ids::is_blank;
 use super::refusals::{Reason, Refusals};
 use super::rows::Batch;
 
-/// The 0/1 label.
+/// Which cells a label column may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelKind {
+    /// 0 or 1.
+    #[default]
+    YesNo,
+    /// Any number.
+    Number,
+    /// A whole number from 0 on.
+    Count,
+    /// A number from 0 on: 0 for who does not pay.
+    Amount,
+}
+
+impl LabelKind {
+    /// What each cell must be, in words.
+    pub(super) fn form(self) -> &'static str {
+        match self {
+            Self::YesNo => "0 or 1",
+            Self::Number => "a number",
+            Self::Count => "a whole number from 0 on",
+            Self::Amount => "a number from 0 on",
+        }
+    }
+
+    fn fits(self, value: f64) -> bool {
+        match self {
+            Self::YesNo => value == 0.0 || value == 1.0,
+            Self::Number => true,
+            Self::Count => value >= 0.0 && value.fract() == 0.0,
+            Self::Amount => value >= 0.0,
+        }
+    }
+
+    /// The label as yes or no, for what needs two classes: a number above the mean, any other label above 0.
+    #[must_use]
+    pub fn classes(self, values: &[f64]) -> Vec<bool> {
+        let cut = if self == Self::Number { values.iter().sum::<f64>() / values.len().max(1) as f64 } else { 0.0 };
+        values.iter().map(|value| *value > cut).collect()
+    }
+}
+
+/// A label column.
 pub(super) struct Label {
     /// Its place in the header.
     pub column: usize,
-    pub values: Vec<bool>,
+    pub kind: LabelKind,
+    pub values: Vec<f64>,
     pub refusals: Refusals,
 }
 
 impl Label {
-    pub(super) fn new(column: usize) -> Self {
-        Self { column, values: Vec::new(), refusals: Refusals::default() }
+    pub(super) fn new(column: usize, kind: LabelKind) -> Self {
+        Self { column, kind, values: Vec::new(), refusals: Refusals::default() }
     }
 
     /// Takes a batch whose first row is `first`; `place` is the column's place in this file.
@@ -32,14 +75,14 @@ impl Label {
                 Cell::Absent => Number::Value(0.0),
             };
             let label = match value {
-                Number::Value(value) | Number::Repaired(value) if value == 0.0 || value == 1.0 => value == 1.0,
+                Number::Value(value) | Number::Repaired(value) if self.kind.fits(value) => value,
                 Number::Refused(Reason::InvalidUtf8) => {
                     self.refusals.note(Reason::InvalidUtf8, self.column, row);
-                    false
+                    0.0
                 }
                 _ => {
                     self.refusals.note(Reason::Label, self.column, row);
-                    false
+                    0.0
                 }
             };
             self.values.push(label);

@@ -79,11 +79,6 @@ pub fn paired_bootstrap(joint_scores: &[f64], own_scores: &[f64], labels: &[bool
         )
         .flatten()
         .collect();
-    let interval = |estimate: f64, values: Vec<f64>| -> Option<Interval> {
-        let mut values = values;
-        values.sort_unstable_by(f64::total_cmp);
-        Some(Interval { estimate, lower: quantile(&values, 0.025)?, upper: quantile(&values, 0.975)? })
-    };
     Some(Gain {
         auc: interval(joint.auc() - own.auc(), gains.iter().map(|gain| gain.0).collect())?,
         recall_at_40: interval(joint.recall_at(0.4) - own.recall_at(0.4), gains.iter().map(|gain| gain.1).collect())?,
@@ -137,6 +132,12 @@ impl Order {
         let auc = twice_wins as f64 / (2.0 * positives as f64 * negatives as f64);
         Some((auc, found? / positives as f64))
     }
+}
+
+/// The interval of an estimate from the values of its draws.
+pub(super) fn interval(estimate: f64, mut values: Vec<f64>) -> Option<Interval> {
+    values.sort_unstable_by(f64::total_cmp);
+    Some(Interval { estimate, lower: quantile(&values, 0.025)?, upper: quantile(&values, 0.975)? })
 }
 
 /// Quantile of sorted values with linear interpolation between neighbours.

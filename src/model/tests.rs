@@ -39,8 +39,11 @@ fn model(side: Side) -> ModelFile {
         name: "vip-2026-11".into(),
         created: "2026-11-23T06:12:00Z".into(),
         program: "0.1.0".into(),
-        task: ModelTask::Logistic,
+        task: Task::Logistic,
         label: owner.then(|| "vip".into()),
+        earlier_labels: Vec::new(),
+        more_heads: Vec::new(),
+        reading: None,
         train_rows: ROWS as u64,
         l2: 0.001,
         clip: 5.0,
@@ -55,6 +58,8 @@ fn model(side: Side) -> ModelFile {
             recipe: recipe(&columns()),
             intercept: -2.25,
             coefficients: [("age", 0.25), ("days", 0.5), ("spend", -0.75)].map(|(name, w)| (name.to_owned(), w)).into_iter().collect(),
+            more_heads: Vec::new(),
+            variances: Vec::new(),
         }),
         figures: serde_json::json!({"auc": 0.75, "recall_at_40": 0.625}).as_object().cloned(),
     }
@@ -86,9 +91,9 @@ fn survives_being_written_and_read() {
 
 #[test]
 fn another_schema_is_refused_by_name() {
-    let failure = changed(Side::Owner, "colift.model/2", "colift.model/3");
+    let failure = changed(Side::Owner, "colift.model/2", "colift.model/4");
     assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
-    assert!(failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"), "{failure}");
+    assert!(failure.what.contains("colift.model/4") && failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"), "{failure}");
     assert_eq!(changed(Side::Owner, "\"schema\"", "\"scheme\"").exit, Exit::Data);
 }
 

@@ -1,6 +1,6 @@
 //! `colift.model/1`, as the first release wrote it: numbers only, no model name. Read as a file of the present version.
 
-use super::{ModelFile, ModelSchema, ModelTask, side_name};
+use super::{ModelFile, ModelSchema, Task, side_name};
 use crate::data::Side;
 use crate::recipe::{ColumnRecipe, Encoding, Recipe};
 use crate::report::Ordered;
@@ -20,7 +20,7 @@ struct Version1 {
     name: String,
     created: String,
     program: String,
-    task: ModelTask,
+    task: Task,
     #[serde(default)]
     label: Option<String>,
     train_rows: u64,
@@ -56,6 +56,7 @@ pub(super) fn read(text: &str) -> Result<ModelFile, serde_json::Error> {
         program: old.program,
         task: old.task,
         label: old.label,
+        earlier_labels: Vec::new(),
         train_rows: old.train_rows,
         l2: old.l2,
         clip: old.clip,
@@ -65,6 +66,8 @@ pub(super) fn read(text: &str) -> Result<ModelFile, serde_json::Error> {
         recipe: Recipe { clip: old.recipe.clip, columns: columns.collect() },
         intercept: old.intercept,
         coefficients: old.coefficients,
+        more_heads: Vec::new(),
+        reading: None,
         own_model: None,
         figures: old.figures,
     })

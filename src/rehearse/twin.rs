@@ -1,6 +1,6 @@
 //! The comparison with the plaintext twin, which only a rehearsal can make: it has both files and both models.
 
-use crate::contract::{Job, LogisticTerms};
+use crate::contract::{Job, Task, TrainingTerms};
 use crate::data::{Split, Table, Wishes, intersection};
 use crate::error::{Exit, Failure};
 use crate::evaluation::{Curves, Ranking};
@@ -9,7 +9,9 @@ use crate::recipe::{FitRows, Recipe};
 use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
 use crate::run::{Prepared, owner_split, recipe_table};
-use crate::training::twin::{SecureModel, compare, fit_logistic, logits, mean_loss, probabilities};
+use crate::training::family::Family;
+use crate::training::heads::{Head, HeadLabels};
+use crate::training::twin::{SecureModel, TwinGap, distance, fit, probabilities};
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,8 +31,11 @@ impl Half {
         Ok(Self { folder: folder.to_owned(), report, model: ModelFile::load(&folder.join("model.json"))? })
     }
 
-    fn coefficients(&self) -> impl Iterator<Item = f64> {
-        self.model.coefficients.0.iter().map(|(_, weight)| *weight)
+    /// Intercept and weights of every head.
+    fn heads(&self) -> Vec<(Option<f64>, Vec<f64>)> {
+        let weights = |weights: &Ordered<f64>| weights.0.iter().map(|(_, weight)| *weight).collect();
+        let more = self.model.more_heads.iter().map(|head| (head.intercept, weights(&head.coefficients)));
+        std::iter::once((self.model.intercept, weights(&self.model.coefficients))).chain(more).collect()
     }
 }
 
@@ -41,35 +46,55 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     let internal = |what: &str| Failure::new(Exit::Internal, 951, what);
     let (owner_table, partner_table) = tables;
     let prepared = Prepared { job, table: owner_table };
-    let terms: LogisticTerms = prepared.job.shared().logistic().cloned().ok_or_else(|| internal("a rehearsal without a training task"))?;
+    let terms: TrainingTerms = prepared.job.shared().training().cloned().ok_or_else(|| internal("a rehearsal without a training task"))?;
     let split = owner_split(&prepared, &terms)?;
     let own = &prepared.table;
     let common = intersection(&own.ids, &partner_table.ids);
     let train = Pairs::of(own, &partner_table, &split, Split::Train);
     let test = Pairs::of(own, &partner_table, &split, Split::Test);
-    let labels = own.label.as_deref().unwrap_or_default();
-    let labels_of = |pairs: &Pairs| pairs.owner.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
-    let (train_labels, test_labels) = (labels_of(&train), labels_of(&test));
+    let classes = own.label.as_deref().unwrap_or_default();
+    let train_classes: Vec<bool> = train.owner.iter().map(|row| classes[*row]).collect();
+    let last = own.labels.last().map(Vec::as_slice).unwrap_or_default();
+    let test_above: Vec<bool> = test.owner.iter().map(|row| last[*row] > 0.0).collect();
 
-    let (own_train, own_test) = features(own, &train.owner, &test.owner, Some(&train_labels), terms.clip)?;
+    let (own_train, own_test) = features(own, &train.owner, &test.owner, Some(&train_classes), terms.clip)?;
     let (their_train, their_test) = features(&partner_table, &train.partner, &test.partner, None, terms.clip)?;
     let joined = |a: &Array2<f64>, b: &Array2<f64>| {
         concatenate(Axis(1), &[a.view(), b.view()]).map_err(|_| internal("the two halves have other rows"))
     };
     let (x, x_test) = (joined(&own_train, &their_train)?, joined(&own_test, &their_test)?);
-    let twin = fit_logistic(&x, &train_labels, terms.l2)?;
-    let own_only = fit_logistic(&own_train, &train_labels, terms.l2)?;
-
-    let coefficients: Vec<f64> = halves.owner.coefficients().chain(halves.partner.coefficients()).collect();
-    let intercept = halves.owner.model.intercept.ok_or_else(|| internal("the owner's model has no intercept"))?;
-    let secure = SecureModel { intercept, coefficients: &coefficients, test_auc: report.test.map(|test| test.auc) };
-    let twin_auc = Ranking::new(&probabilities(x_test.view(), &twin.coefficients, twin.intercept), &test_labels).map(|r| r.auc());
-    let gap = compare(&x, &train_labels, terms.l2, &secure, &twin, twin_auc)?;
-    report.train = Some(TrainFigures {
-        loss: mean_loss(&logits(x.view(), &coefficients, intercept), &train_labels),
-        objective: twin.objective + gap.loss_gap,
-    });
-    report.twin = Some(gap);
+    let (owner_heads, partner_heads) = (halves.owner.heads(), halves.partner.heads());
+    let (mut gap, mut figures) = (None::<TwinGap>, TrainFigures { loss: 0.0, objective: 0.0 });
+    let mut own_probabilities = None;
+    for (place, (label, head)) in Head::all(&terms).enumerate() {
+        let values: Vec<f64> = train.owner.iter().map(|row| own.labels[label][*row]).collect();
+        let prepared = HeadLabels::new(head, &values, &terms)?;
+        let (target, l2, units) = (prepared.target(), head.l2(&terms, label), prepared.units);
+        let twin = fit(&x, &target, l2)?;
+        let (Some((Some(intercept), owners)), Some((_, partners))) = (owner_heads.get(place), partner_heads.get(place)) else {
+            return Err(internal("a half lacks a head or an intercept"));
+        };
+        // The owner's half is in the label's units, the twin in the trainer's.
+        let coefficients: Vec<f64> = owners.iter().map(|weight| weight / units.factor).chain(partners.iter().copied()).collect();
+        let intercept = (intercept - units.shift) / units.factor;
+        let ranks = head.family() == Family::Logistic && label + 1 == terms.labels.len();
+        let test_auc = report.test.filter(|_| ranks).map(|test| test.auc);
+        let secure = SecureModel { intercept, coefficients: &coefficients, test_auc };
+        let ranking = |probabilities: Vec<f64>| Ranking::new(&probabilities, &test_above).map(|ranking| ranking.auc());
+        let twin_auc = ranking(probabilities(x_test.view(), &twin.coefficients, twin.intercept)).filter(|_| ranks);
+        let found = distance(&x, &target, l2, &secure, &twin, twin_auc)?;
+        let objective = twin.objective + found.loss_gap;
+        figures.objective += objective;
+        figures.loss += objective - 0.5 * l2 * coefficients.iter().map(|weight| weight * weight).sum::<f64>();
+        if ranks {
+            let alone = fit(&own_train, &target, l2)?;
+            let both = probabilities(x_test.view(), &coefficients, intercept);
+            own_probabilities = Some((both, probabilities(own_test.view(), &alone.coefficients, alone.intercept)));
+        }
+        gap = Some(gap.map_or(found, |gap| worse(gap, found)));
+    }
+    report.train = Some(figures);
+    report.twin = gap;
     report.intersection_sha256 = Some(common.sha256);
     if report.matched != common.matched as u64 {
         return Err(Failure::new(
@@ -79,18 +104,31 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
         ));
     }
     report.dropped_columns.extend(partner.dropped_columns.iter().cloned());
-    report.partner_coefficients = partner.partner_coefficients.clone();
+    // The partner's weights of a linear model are in a unit that only the owner knows.
+    let factors = halves.owner.model.reading().partner_factors;
+    let scaled = |weights: Option<&Ordered<f64>>, label: usize| {
+        let factor = factors.get(label).copied().unwrap_or(1.0);
+        weights.map(|weights| weights.0.iter().map(|(name, weight)| (name.clone(), factor * weight)).collect())
+    };
+    report.partner_coefficients = scaled(partner.partner_coefficients.as_ref(), 0);
+    let heads = Head::of(terms.task).len();
+    for (place, (ours, theirs)) in report.more_heads.iter_mut().zip(&partner.more_heads).enumerate() {
+        ours.partner_coefficients = scaled(theirs.partner_coefficients.as_ref(), (place + 1) / heads);
+    }
     report.partner_inference = partner.partner_inference.clone();
     report.cost = merged(&report.cost, &partner.cost);
 
-    let scores = halves.owner.scores(own, &test)?;
-    let own_scores = probabilities(own_test.view(), &own_only.coefficients, own_only.intercept);
-    let curves = Curves::new(&scores, &test_labels).zip(Curves::new(&own_scores, &test_labels));
+    let delivered = halves.owner.scores(own, &test)?;
+    let curves = own_probabilities.and_then(|(both, alone)| {
+        let joint = if terms.task == Task::Logistic { &delivered } else { &both };
+        Curves::new(joint, &test_above).zip(Curves::new(&alone, &test_above))
+    });
     let mut notes: Vec<String> = own.warnings.iter().map(|w| format!("owner: {w}")).collect();
     notes.extend(partner_table.warnings.iter().map(|w| format!("partner: {w}")));
     let details = Details {
         title: prepared.job.shared().terms().name.clone(),
-        label: terms.label.clone(),
+        label: terms.label().to_owned(),
+        task: if terms.task == Task::Logistic { String::new() } else { terms.task.name().to_owned() },
         ended: halves.owner.model.created.replace('T', " ").replace('Z', " UTC"),
         l2: terms.l2,
         clip: terms.clip,
@@ -101,6 +139,17 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
         ..Details::default()
     };
     Ok((report, details))
+}
+
+/// The larger distances of two heads.
+fn worse(a: TwinGap, b: TwinGap) -> TwinGap {
+    // Not f64::max, which would hide a NaN.
+    let larger = |a: f64, b: f64| if b.abs() > a.abs() || b.is_nan() { b } else { a };
+    TwinGap {
+        loss_gap: larger(a.loss_gap, b.loss_gap),
+        max_coefficient_error_se: larger(a.max_coefficient_error_se, b.max_coefficient_error_se),
+        auc_gap: b.auc_gap.or(a.auc_gap),
+    }
 }
 
 /// Positions of matched rows in both tables.
@@ -131,7 +180,7 @@ fn features(
 }
 
 impl Half {
-    /// The delivered scores of the test users, in the order of `test`.
+    /// The delivered scores of the test users, of several labels the last, in the order of `test`.
     fn scores(&self, table: &Table, test: &Pairs) -> Result<Vec<f64>, Failure> {
         let path = self.folder.join("scores.csv");
         let unreadable = || Failure::new(Exit::Internal, 953, "scores.csv does not hold the test users");
@@ -139,7 +188,7 @@ impl Half {
         let mut by_id = HashMap::new();
         for record in reader.records() {
             let record = record.map_err(|_| unreadable())?;
-            let (id, score) = (record.get(0).ok_or_else(unreadable)?, record.get(1).ok_or_else(unreadable)?);
+            let (id, score) = (record.get(0).ok_or_else(unreadable)?, record.iter().last().ok_or_else(unreadable)?);
             by_id.insert(id.to_owned(), score.parse::<f64>().map_err(|_| unreadable())?);
         }
         test.owner.iter().map(|row| by_id.get(&table.ids[*row]).copied().ok_or_else(unreadable)).collect()

@@ -1,7 +1,7 @@
 //! The first sentence of a report: what the joint model is worth, and *no measurable gain* where the interval contains 0.
 
-use super::number::{count, figure};
-use super::{NoFigures, ReportData};
+use super::number::{count, figure, plain};
+use super::{NoFigures, ReportData, ValueReport};
 
 /// What the AUC gain's interval says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,29 @@ pub struct Headline {
 }
 
 impl Headline {
+    /// By the normalised Gini of the amounts.
+    fn of_value(value: &ValueReport) -> Self {
+        let (joint, own) = (figure(value.joint.gini, 4), figure(value.own_only.gini, 4));
+        let Some((_, gain)) = value.gain.0.iter().find(|(name, _)| name == "gini") else {
+            return Self { verdict: Verdict::Unknown, sentence: format!("Joint model: normalised Gini {joint} of {}", plain(&value.label)) };
+        };
+        let (estimate, lower, upper) = (figure(gain.estimate, 4), figure(gain.lower, 4), figure(gain.upper, 4));
+        let numbers = format!("gain {estimate}, 95 % interval {lower} to {upper}");
+        let (verdict, sentence) = if gain.contains_zero() {
+            let what = format!("no measurable gain over own columns alone (normalised Gini {joint} against {own}, {numbers})");
+            (Verdict::NoMeasurableGain, what)
+        } else if gain.lower > 0.0 {
+            (Verdict::Gain, format!("normalised Gini {joint} against {own} with own columns alone ({numbers})"))
+        } else {
+            (Verdict::Loss, format!("normalised Gini {joint}, below the {own} of own columns alone ({numbers})"))
+        };
+        Self { verdict, sentence: format!("Joint model: {sentence}") }
+    }
+
     pub(crate) fn of(data: &ReportData, no_figures: NoFigures) -> Self {
+        if let Some(value) = &data.value {
+            return Self::of_value(value);
+        }
         let Some(test) = data.test else {
             let rows = count(data.train_rows);
             let sentence = format!("Joint model trained on {rows} matched rows; no figures on the test rows: {}", no_figures.reason());

@@ -2,10 +2,10 @@
 
 use super::headline::Verdict;
 use super::number::{counted, figure, plain, signed, tiny};
-use super::svg::{Chart, Series, axis_end, bars};
+use super::svg::{Chart, Series, axis_end, bars, tenths};
 use super::text::{cost_cells, gain_cell, metric_lines, rows, wald_cells};
-use super::{Cost, CurvePair, Details, Opened, Ordered, PartnerReport, ReportData, ScoreReport};
-use crate::evaluation::{CalibrationBin, Curves, Point, Wald};
+use super::{Cost, CurvePair, Details, HeadReport, Opened, Ordered, PartnerReport, ReportData, ScoreReport, value};
+use crate::evaluation::{CalibrationBin, Curves, Point, Tenth, Wald};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -45,7 +45,9 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
         Verdict::Unknown => "unknown",
     };
     let mut body = head("colift report", &details.title, class, &headline.sentence.replace("(gain -", "(gain −").replace(" -.", " −."));
-    let mut facts = vec![("label", plain(&details.label)), ("rows", rows(data.matched, data.train_rows, data.test_rows))];
+    let task = (!details.task.is_empty()).then(|| ("task", plain(&details.task)));
+    let mut facts: Vec<(&str, String)> = task.into_iter().collect();
+    facts.extend([("label", plain(&details.label)), ("rows", rows(data.matched, data.train_rows, data.test_rows))]);
     if let Some(train) = data.train {
         let (loss, objective) = (figure(train.loss, 6), figure(train.objective, 6));
         facts.push(("training", format!("loss {loss}, objective {objective}; l2 {}, clip ±{}", details.l2, details.clip)));
@@ -55,10 +57,14 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     definitions(&mut body, &facts);
     notes(&mut body, &details.notes);
 
-    body.push_str("<h2>Figures on the test rows</h2>");
+    values(&mut body, data);
+    if data.test.is_some() || data.value.is_none() {
+        let about = if data.value.is_some() { "Figures of who is above 0, on the test rows" } else { "Figures on the test rows" };
+        let _ = write!(body, "<h2>{about}</h2>");
+    }
     if data.test.is_some() {
         figures(&mut body, data);
-    } else {
+    } else if data.value.is_none() {
         let _ = write!(body, "<p>None: {}.</p>", escape(details.no_figures.reason()));
     }
     if let Some(curves) = &details.curves {
@@ -68,6 +74,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     let own = data.owner_coefficients.as_ref().map(|coefficients| ("Own weights", intercept.as_str(), coefficients));
     let other = data.partner_coefficients.as_ref().map(|coefficients| ("Partner's weights", "; in a rehearsal only", coefficients));
     weights(&mut body, &[own, other]);
+    more_weights(&mut body, &data.more_heads, details);
     inference(
         &mut body,
         "Own weights: how certain",
@@ -95,7 +102,8 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
          distributions of both classes. <b>Log-loss</b>: mean, in nats. <b>Gain</b>: joint model minus own columns alone, both judged \
          on the same rows; the interval comes from a paired bootstrap (1,000 draws, 95 %). <i>No measurable gain</i>: the interval of \
          the AUC gain contains 0. <b>Own columns</b>: fitted on the same matched training rows; <b>own, all rows</b>: on all training \
-         rows of the owner. <b>Weights</b> are on the standardised scale: the change of the log-odds for one standard deviation.</p></footer>",
+         rows of the owner. <b>Weights</b> are on the standardised scale: the change of the log-odds (of other tasks, of their predictor: \
+         the number itself, or the logarithm of a count or an amount) for one standard deviation.</p></footer>",
     );
     page(&format!("colift report {}", details.title), &body)
 }
@@ -116,12 +124,14 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
         table(&mut body, "", &["", "joint model"], &lines, false);
     }
     weights(&mut body, &[data.partner_coefficients.as_ref().map(|coefficients| ("Own weights", "", coefficients))]);
+    more_weights(&mut body, &data.more_heads, details);
     inference(&mut body, "Own weights: how certain", None, &data.partner_coefficients, &data.partner_inference);
     recipes(&mut body, details);
     opened(&mut body, &data.opened);
     cost(&mut body, &data.cost);
     body.push_str(
-        "<footer><p><b>Weights</b> are on the standardised scale: the change of the log-odds for one standard deviation.</p></footer>",
+        "<footer><p><b>Weights</b> are on the standardised scale: the change of the log-odds (of other tasks, of their predictor) for one \
+         standard deviation.</p></footer>",
     );
     page(&format!("colift partner's report {}", details.title), &body)
 }
@@ -272,6 +282,68 @@ fn pictures(body: &mut String, data: &ReportData, curves: &CurvePair) {
         .collect();
     table(body, "", &["tenth", "rows", "predicted", "observed"], &lines, false);
     body.push_str("</figure></div>");
+}
+
+/// Figures of amounts, horizons, channels and money.
+fn values(body: &mut String, data: &ReportData) {
+    if let Some(horizons) = &data.horizons {
+        let _ = write!(body, "<h2>Horizons</h2><p>{}.</p>", escape(&value::horizon_line(horizons)));
+    }
+    for value in data.value.iter().chain(&data.earlier_values) {
+        let _ = write!(body, "<h2>Value on the test rows</h2><p>{}.</p>", escape(&value::value_title(value)));
+        lines_table(body, value::value_lines(value));
+        let pairs = |tenths: &[Tenth]| tenths.iter().rev().map(|tenth| (tenth.predicted, tenth.actual)).collect::<Vec<_>>();
+        let (joint, own) = (pairs(&value.tenths), pairs(&value.own_tenths));
+        let largest = joint.iter().chain(&own).map(|(predicted, actual)| predicted.max(*actual)).fold(0.0, f64::max);
+        body.push_str("<div class=\"charts\">");
+        for (title, pairs) in [("Tenths by the joint model", &joint), ("Tenths by the own columns", &own)] {
+            let _ = write!(body, "<figure><figcaption>{title}</figcaption>{}</figure>", tenths(title, pairs, largest));
+        }
+        body.push_str("</div>");
+        lines_table(body, value::tenth_lines(value));
+    }
+    if let Some(channels) = &data.channels {
+        let _ = write!(body, "<h2>By channel <span class=\"muted\">(column {})</span></h2>", escape(&channels.column));
+        lines_table(body, value::channel_lines(channels));
+        if let Some(hidden) = value::hidden_channels(channels) {
+            let _ = write!(body, "<p class=\"muted\">{}.</p>", escape(&hidden));
+        }
+    }
+    if let Some(money) = &data.money {
+        let (lines, sentence) = value::money_lines(money);
+        let _ = write!(body, "<h2>In money, on the test users</h2><p>{}.</p>", typeset(&sentence));
+        lines_table(body, lines);
+    }
+    if data.value.is_some() {
+        body.push_str(
+            "<p class=\"muted\"><b>Normalised Gini</b>: how well the predictions order the amounts, 1 for the best order, 0 for a random \
+             one. <b>Share in the top 20 %</b>: of the total amount, in the fifth of the users with the highest predictions. \
+             <b>Error of the tenths</b>: absolute errors of the ten totals over the total. <b>Calibration</b>: the line of the actual \
+             amounts over the predictions; slope 1 and intercept 0 are exact. Intervals: bootstrap of the test users, 95 %.</p>",
+        );
+    }
+}
+
+/// A table whose first line is its head.
+fn lines_table(body: &mut String, lines: Vec<Vec<String>>) {
+    let Some((head, lines)) = lines.split_first() else { return };
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    // The first cell is a name, the others are numbers.
+    let cell = |(place, cell): (usize, &String)| if place == 0 { escape(cell) } else { typeset(cell) };
+    let lines: Vec<Vec<String>> = lines.iter().map(|cells| cells.iter().enumerate().map(cell).collect()).collect();
+    table(body, "", &head, &lines, false);
+}
+
+/// Charts of the weights of further heads.
+fn more_weights(body: &mut String, heads: &[HeadReport], details: &Details) {
+    for head in heads {
+        let title = value::head_title(head, details);
+        let intercept = head.intercept.map(|value| format!("; intercept {}", typeset(&figure(value, 4)))).unwrap_or_default();
+        let (owners, partners) = (format!("{title}, owner's columns"), format!("{title}, partner's columns"));
+        let own = head.owner_coefficients.as_ref().map(|weights| (owners.as_str(), intercept.as_str(), weights));
+        let other = head.partner_coefficients.as_ref().map(|weights| (partners.as_str(), "", weights));
+        weights(body, &[own, other]);
+    }
 }
 
 /// Charts of weights side by side: title, remark, column and weight.

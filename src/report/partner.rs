@@ -1,7 +1,7 @@
 //! The partner's report: sizes, what was opened, its own weights; figures only where the job lists them for it.
 
 use super::number::{count, figure};
-use super::{Cost, Details, Opened, Ordered, html, json, text};
+use super::{Cost, Details, HeadReport, Opened, Ordered, html, json, text};
 use crate::error::Failure;
 use crate::evaluation::{Metrics, Wald};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct PartnerReport {
     /// Standard errors, z and p of those, where the job lists them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub partner_inference: Option<Ordered<Wald>>,
+    /// Own weights of further heads.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more_heads: Vec<HeadReport>,
     /// Everything opened in the run, to either side.
     pub opened: Vec<Opened>,
     /// What the run cost, as far as this side knows.

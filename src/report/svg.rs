@@ -1,4 +1,4 @@
-//! Inline SVG: curves over the unit square, calibration, and horizontal bars. Colours come from the page's style sheet.
+//! Inline SVG: curves over the unit square, calibration, horizontal bars, and tenths of users with predicted and actual amounts. Colours come from the page's style sheet.
 
 use super::html::escape;
 use super::number::{figure, signed};
@@ -196,6 +196,73 @@ pub(crate) fn bars(title: &str, entries: &[(String, f64)], low: f64, high: f64) 
     }
     let _ = write!(out, "<line class=\"axis\" x1=\"{zero:.1}\" y1=\"0\" x2=\"{zero:.1}\" y2=\"{height:.0}\"/></svg>");
     out
+}
+
+/// Pairs of upright bars, predicted and actual, one for each tenth from the highest predictions on; the axis ends at `largest`.
+pub(crate) fn tenths(title: &str, pairs: &[(f64, f64)], largest: f64) -> String {
+    let end = round_end(largest);
+    let (plot_width, plot_height) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
+    let base = HEIGHT - BOTTOM;
+    let y = |value: f64| base - value.max(0.0) / end * plot_height;
+    let slot = plot_width / pairs.len().max(1) as f64;
+    let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escape(title));
+    for step in 0..=5 {
+        let value = end * f64::from(step) / 5.0;
+        let _ = write!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{1:.1}\" y2=\"{0:.1}\"/>\
+             <text class=\"tick\" x=\"{2:.1}\" y=\"{3:.1}\" text-anchor=\"end\">{4}</text>",
+            y(value),
+            WIDTH - RIGHT,
+            LEFT - 6.0,
+            y(value) + 4.0,
+            figure(value, usize::from(end < 10.0) + usize::from(end < 1.0)),
+        );
+    }
+    for (place, (predicted, actual)) in pairs.iter().enumerate() {
+        let left = LEFT + slot * place as f64;
+        let _ = write!(out, "<g><title>tenth {}: predicted {}, actual {}</title>", place + 1, figure(*predicted, 2), figure(*actual, 2));
+        for (class, value, offset) in [("plus", *predicted, 0.12), ("actual", *actual, 0.5)] {
+            let height = (base - y(value)).max(0.5);
+            let _ = write!(
+                out,
+                "<rect class=\"bar {class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
+                left + slot * offset,
+                base - height,
+                slot * 0.34,
+            );
+        }
+        let _ = write!(
+            out,
+            "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text></g>",
+            left + slot / 2.0,
+            base + 15.0,
+            place + 1,
+        );
+    }
+    let middle = LEFT + plot_width / 2.0;
+    let _ = write!(out, "<text class=\"label\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">tenth of the users, highest predictions first</text>", HEIGHT - 8.0);
+    for (place, (class, words)) in [("plus", "predicted, mean"), ("actual", "actual, mean")].into_iter().enumerate() {
+        let (x, y) = (WIDTH - RIGHT - 120.0, TOP + 12.0 + 18.0 * place as f64);
+        let _ = write!(
+            out,
+            "<rect class=\"bar {class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"10\"/>\
+             <text class=\"key\" x=\"{:.1}\" y=\"{y:.1}\">{words}</text>",
+            y - 9.0,
+            x + 18.0,
+        );
+    }
+    out.push_str("</svg>");
+    out
+}
+
+/// The end of an axis that holds a value: 1, 2, 2.5 or 5 times a power of ten, so that its fifths are round.
+fn round_end(largest: f64) -> f64 {
+    if !(largest > 0.0 && largest.is_finite()) {
+        return 1.0;
+    }
+    let unit = 10f64.powf(largest.log10().floor());
+    [1.0, 2.0, 2.5, 5.0].into_iter().map(|times| times * unit).find(|end| largest <= *end).unwrap_or(10.0 * unit)
 }
 
 /// The first characters of a long name, with an ellipsis.

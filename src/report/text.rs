@@ -1,7 +1,7 @@
 //! Reports for a terminal: the headline first, then figures in aligned columns.
 
 use super::number::{bytes, count, figure, plain, seconds, signed, tiny};
-use super::{Cost, Details, Opened, Ordered, PartnerReport, PerParty, ReportData};
+use super::{Cost, Details, HeadReport, Opened, Ordered, PartnerReport, PerParty, ReportData, value};
 use crate::evaluation::{Interval, Metrics, Wald};
 
 /// The owner's report.
@@ -11,6 +11,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     line(&mut out, "");
     let mut about = vec![
         ("job", plain(&details.title)),
+        ("task", plain(&details.task)),
         ("label", plain(&details.label)),
         ("ended", plain(&details.ended)),
         ("rows", rows(data.matched, data.train_rows, data.test_rows)),
@@ -22,9 +23,14 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     }
     about.retain(|entry| !entry.1.is_empty());
     table(&mut out, &about.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>(), false);
-    heading(&mut out, "Figures on the test rows");
+    value::text(&mut out, data);
+    let about = if data.value.is_some() { "Figures of who is above 0, on the test rows" } else { "Figures on the test rows" };
+    if data.test.is_some() || data.value.is_none() {
+        heading(&mut out, about);
+    }
     match data.test {
         Some(test) => figures(&mut out, data, &test),
+        None if data.value.is_some() => {}
         None => line(&mut out, &format!("  none: {}", details.no_figures.reason())),
     }
     dropped(&mut out, &data.dropped_columns);
@@ -39,6 +45,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     if let Some(coefficients) = &data.partner_coefficients {
         weights(&mut out, "Partner's weights (rehearsal only)", coefficients, data.partner_inference.as_ref(), None);
     }
+    more_weights(&mut out, &data.more_heads, details);
     if let Some(twin) = data.twin {
         heading(&mut out, "Against the plaintext twin");
         let mut parts = vec![
@@ -78,9 +85,22 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
     if let Some(coefficients) = &data.partner_coefficients {
         weights(&mut out, "Own weights (standardised scale)", coefficients, data.partner_inference.as_ref(), None);
     }
+    more_weights(&mut out, &data.more_heads, details);
     opened(&mut out, &data.opened);
     cost(&mut out, &data.cost);
     out
+}
+
+/// Weights of further heads.
+fn more_weights(out: &mut String, heads: &[HeadReport], details: &Details) {
+    for head in heads {
+        let title = value::head_title(head, details);
+        let sides = [("owner's", &head.owner_coefficients), ("partner's", &head.partner_coefficients)];
+        for (whose, coefficients) in sides.iter().filter_map(|(whose, found)| Some((whose, found.as_ref()?))) {
+            let intercept = head.intercept.filter(|_| *whose == "owner's").map(|value| (value, None));
+            weights(out, &format!("Weights of {title}, {whose} columns"), coefficients, None, intercept);
+        }
+    }
 }
 
 type MetricLine = (&'static str, fn(&Metrics) -> String);

@@ -1,16 +1,18 @@
 //! What only the owner does: check its labels, receive scores, judge the joint model against its own columns alone.
 
-use crate::contract::{Disclosure, LogisticTerms};
+use crate::contract::{Disclosure, Task, TrainingTerms};
 use crate::data::Split;
+use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
-use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, Wald, metrics, paired_bootstrap};
-use crate::model::OwnModel;
+use crate::evaluation::Wald;
+use crate::model::{MoreHead, OwnModel};
 use crate::recipe::{FitRows, Recipe};
-use crate::report::{CurvePair, Details, NoFigures, Ordered, ReportData};
-use crate::run::{Joint, Prepared, recipe_table, scores, split};
+use crate::report::{Details, HeadReport, NoFigures, Ordered, ReportData};
+use crate::run::{Joint, Prepared, judge, recipe_table, scores, split};
+use crate::training::heads::{Head, LabelFit, Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
-use crate::training::twin::{fit_logistic, probabilities, sigmoid};
+use crate::training::twin::logits;
 use colift_channel::Channel;
 
 /// The owner's results.
@@ -19,29 +21,67 @@ pub struct OwnerOutcome {
     pub report: ReportData,
     /// What people read beside them.
     pub details: Details,
-    /// The own half of the model.
+    /// The own half of the model: its first head.
     pub trained: Trained,
+    /// Further heads.
+    pub more_trained: Vec<Trained>,
+    /// How joint predictors are read.
+    pub reading: Reading,
     /// The recipe of the own columns.
     pub recipe: Recipe,
     /// The model's name on both sides.
     pub model_id: String,
     /// The own columns alone, fitted on all own training rows.
     pub own_model: OwnModel,
-    /// (position in the own table, joint probability) of the test users, where the job lists them.
+    /// (position in the own table, joint prediction of the last label) of the test users, where the job lists them.
     pub scores: Option<Vec<(usize, f64)>>,
+    /// Their predictions of the labels before it.
+    pub earlier_scores: Vec<Vec<f64>>,
 }
 
-/// Refuses labels that are all equal; warns where the rate lies outside the signed bucket.
-pub(crate) fn check_labels(labels: &[bool], terms: &LogisticTerms, notes: &mut Vec<String>) -> Result<(), Failure> {
-    let positives = labels.iter().filter(|y| **y).count();
-    if positives == 0 || positives == labels.len() {
-        return Err(Failure::new(Exit::Data, 552, format!("all {} matched training users have the same label", labels.len()))
-            .at(format!("column {}", terms.label))
-            .hint("match more users, or choose another label"));
+/// Refuses a training with fewer payers than agreed. `values` are the training rows' labels.
+pub(crate) fn check_payers(values: &[Vec<f64>], terms: &TrainingTerms) -> Result<(), Failure> {
+    if !terms.task.has_payers() {
+        return Ok(());
     }
-    let rate = positives as f64 / labels.len() as f64;
-    if rate < terms.expected_rate.low() || rate > terms.expected_rate.high() {
-        notes.push("the label's rate lies outside the job's expected_rate: sign the next job with another bucket".to_owned());
+    for (name, values) in terms.labels.iter().zip(values) {
+        let payers = values.iter().filter(|value| **value > 0.0).count() as u64;
+        if payers < terms.min_payers {
+            let what = format!(
+                "{} of {} matched training users pay, the job asks for {} at least",
+                grouped(payers),
+                grouped(values.len() as u64),
+                grouped(terms.min_payers)
+            );
+            return Err(Failure::new(Exit::Data, 555, what)
+                .at(format!("column {name}, [shared] min_payers"))
+                .hint("match more users, take a longer horizon, or agree on a smaller min_payers"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses 0/1 labels that are all equal; warns where a rate lies outside its signed bucket, and where horizons fall.
+pub(crate) fn check_labels(values: &[Vec<f64>], terms: &TrainingTerms, notes: &mut Vec<String>) -> Result<(), Failure> {
+    for (place, (name, values)) in terms.labels.iter().zip(values).enumerate() {
+        let above = values.iter().filter(|value| **value > 0.0).count();
+        if terms.task == Task::Logistic && (above == 0 || above == values.len()) {
+            return Err(Failure::new(Exit::Data, 552, format!("all {} matched training users have the same label", values.len()))
+                .at(format!("column {name}"))
+                .hint("match more users, or choose another label"));
+        }
+        let rate = above as f64 / values.len() as f64;
+        if let Some(bucket) = terms.rate(place)
+            && (rate < bucket.low() || rate > bucket.high())
+        {
+            let whose = if terms.labels.len() > 1 { format!("the rate of {name}") } else { "the label's rate".to_owned() };
+            notes.push(format!("{whose} lies outside the job's expected_rate: sign the next job with another bucket"));
+        }
+    }
+    let falling = rising(&mut values.to_vec());
+    if falling > 0.0 {
+        let percent = 100.0 * falling;
+        notes.push(format!("for {percent:.1} % of the training users a later label is below an earlier one: are they cumulated?"));
     }
     Ok(())
 }
@@ -50,27 +90,31 @@ pub(crate) fn check_labels(labels: &[bool], terms: &LogisticTerms, notes: &mut V
 pub(crate) fn evaluate(
     channel: &mut dyn Channel,
     prepared: &Prepared,
-    terms: &LogisticTerms,
+    terms: &TrainingTerms,
     joint: Joint,
     ledger: &mut Ledger,
 ) -> Result<OwnerOutcome, Failure> {
     let shared = prepared.job.shared();
     let test_rows = joint.rows_of(Split::Test);
-    let intercept = joint.trained.intercept.unwrap_or_default();
+    let reading = joint.reading.clone().ok_or_else(|| Failure::new(Exit::Internal, 556, "a training without its units"))?;
+    let (trained, more_trained) = first_and_more(joint.trained.clone())?;
+    let intercept = trained.intercept.unwrap_or_default();
     let mut report = ReportData {
         matched: joint.aligned.rows.len() as u64,
         train_rows: joint.train.nrows() as u64,
         test_rows: test_rows.len() as u64,
         dropped_columns: joint.recipe.dropped(),
         intercept: Some(intercept),
-        intercept_inference: joint.trained.standard_errors.as_ref().and_then(|e| e.intercept).map(|error| Wald::new(intercept, error)),
-        owner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
-        owner_inference: inference(&joint.recipe, &joint.trained),
+        intercept_inference: trained.standard_errors.as_ref().and_then(|e| e.intercept).map(|error| Wald::new(intercept, error)),
+        owner_coefficients: Some(ordered(&joint.recipe, &trained)),
+        owner_inference: inference(&joint.recipe, &trained),
+        more_heads: head_reports(prepared, &joint.recipe, &more_trained),
         ..ReportData::default()
     };
     let mut details = Details {
         title: shared.terms().name.clone(),
-        label: terms.label.clone(),
+        label: terms.label().to_owned(),
+        task: if terms.task == Task::Logistic { String::new() } else { terms.task.name().to_owned() },
         l2: terms.l2,
         clip: terms.clip,
         recipes: vec![recipe_table("", &joint.recipe)],
@@ -79,31 +123,29 @@ pub(crate) fn evaluate(
         ..Details::default()
     };
     let own_model = fit_own(prepared, terms)?;
-    let mut own_scores = None;
+    let (mut own_scores, mut earlier_scores) = (None, Vec::new());
     if shared.reveals(Disclosure::ScoresToOwner) {
-        let parts = scores::receive(channel, ledger, test_rows.len())?;
-        let own = crate::training::twin::logits(joint.test.view(), &joint.trained.coefficients, intercept);
-        let joint_scores: Vec<f64> = own.iter().zip(&parts).map(|(a, b)| sigmoid(a + b)).collect();
+        let mut parts = Vec::new();
+        for _ in &joint.trained {
+            parts.push(scores::receive(channel, ledger, test_rows.len())?);
+        }
+        let head = |head: &Trained| logits(joint.test.view(), &head.coefficients, head.intercept.unwrap_or_default());
+        let own: Vec<Vec<f64>> = joint.trained.iter().map(head).collect();
+        let mut predictions = judge::Predictions::joint(terms, &reading, &own, &parts);
         if shared.reveals(Disclosure::MetricsToOwner) {
             ledger.note(Disclosure::MetricsToOwner, 1, 0)?;
             details.no_figures = NoFigures::OneClass;
-            figures(prepared, terms, &joint, &joint_scores, &own_model, &mut report, &mut details)?;
+            judge::figures(prepared, terms, &joint, &predictions, &own_model, &mut report, &mut details)?;
         }
-        own_scores = Some(test_rows.iter().copied().zip(joint_scores).collect());
+        own_scores = predictions.labels.pop().map(|last| test_rows.iter().copied().zip(last).collect());
+        earlier_scores = predictions.labels;
     }
-    Ok(OwnerOutcome {
-        report,
-        details,
-        trained: joint.trained,
-        recipe: joint.recipe,
-        model_id: joint.model_id,
-        own_model,
-        scores: own_scores,
-    })
+    let Joint { recipe, model_id, .. } = joint;
+    Ok(OwnerOutcome { report, details, trained, more_trained, reading, recipe, model_id, own_model, scores: own_scores, earlier_scores })
 }
 
 /// Fits the own columns on all own training rows, matched or not.
-fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnModel, Failure> {
+fn fit_own(prepared: &Prepared, terms: &TrainingTerms) -> Result<OwnModel, Failure> {
     let table = &prepared.table;
     let split = split::own_split(prepared, terms)?;
     let rows: Vec<usize> = (0..table.rows()).filter(|row| split[*row] == Split::Train).collect();
@@ -111,37 +153,43 @@ fn fit_own(prepared: &Prepared, terms: &LogisticTerms) -> Result<OwnModel, Failu
     let labels: Vec<bool> = rows.iter().map(|row| all[*row]).collect();
     let wishes = &prepared.job.private().columns;
     let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: Some(&labels), clip: terms.clip, wishes })?;
-    let fit = fit_logistic(&recipe.apply_rows(&table.columns, &rows)?.features, &labels, terms.l2)?;
-    let coefficients = recipe.names().into_iter().zip(fit.coefficients).collect();
-    Ok(OwnModel { train_rows: rows.len() as u64, recipe, intercept: fit.intercept, coefficients })
+    let x = recipe.apply_rows(&table.columns, &rows)?.features;
+    let (mut heads, mut variances) = (Vec::new(), Vec::new());
+    for (place, label) in table.labels.iter().enumerate() {
+        let values: Vec<f64> = rows.iter().map(|row| label[*row]).collect();
+        let fit = LabelFit::new(&x, &values, terms, place)?;
+        variances.extend(fit.variance);
+        heads.extend(fit.heads.into_iter().map(|head| (head.intercept, recipe.names().into_iter().zip(head.coefficients).collect())));
+    }
+    let mut heads = heads.into_iter();
+    let (intercept, coefficients) = heads.next().ok_or_else(|| Failure::new(Exit::Internal, 556, "a training without a label"))?;
+    let more_heads = heads.map(|(intercept, coefficients)| MoreHead { intercept: Some(intercept), coefficients }).collect();
+    Ok(OwnModel { train_rows: rows.len() as u64, recipe, intercept, coefficients, more_heads, variances })
 }
 
-/// The joint model, the own columns alone on the same rows, and the own columns on all own rows, on the same test rows.
-fn figures(
-    prepared: &Prepared,
-    terms: &LogisticTerms,
-    joint: &Joint,
-    joint_scores: &[f64],
-    own_all: &OwnModel,
-    report: &mut ReportData,
-    details: &mut Details,
-) -> Result<(), Failure> {
-    let table = &prepared.table;
-    let test_rows = joint.rows_of(Split::Test);
-    let labels = table.label.as_deref().unwrap_or_default();
-    let labels_of = |rows: &[usize]| rows.iter().map(|row| labels[*row]).collect::<Vec<bool>>();
-    let test_labels = labels_of(&test_rows);
-    let own = fit_logistic(&joint.train, &labels_of(&joint.rows_of(Split::Train)), terms.l2)?;
-    let own_scores = probabilities(joint.test.view(), &own.coefficients, own.intercept);
-    report.test = metrics(joint_scores, &test_labels);
-    report.own_only = metrics(&own_scores, &test_labels);
-    report.gain = paired_bootstrap(joint_scores, &own_scores, &test_labels, BOOTSTRAP_DRAWS, BOOTSTRAP_SEED);
-    details.curves =
-        Curves::new(joint_scores, &test_labels).zip(Curves::new(&own_scores, &test_labels)).map(|(joint, own)| CurvePair { joint, own });
+/// The first head and the others.
+pub(crate) fn first_and_more(mut heads: Vec<Trained>) -> Result<(Trained, Vec<Trained>), Failure> {
+    if heads.is_empty() {
+        return Err(Failure::new(Exit::Internal, 556, "a training without a head"));
+    }
+    let more = heads.split_off(1);
+    heads.pop().map(|first| (first, more)).ok_or_else(|| Failure::new(Exit::Internal, 556, "a training without a head"))
+}
 
-    let all_scores: Vec<f64> = own_all.logits_of(&table.columns, &test_rows)?.values.into_iter().map(sigmoid).collect();
-    report.own_all_rows = metrics(&all_scores, &test_labels);
-    Ok(())
+/// Weights of further heads for the side's report.
+pub(crate) fn head_reports(prepared: &Prepared, recipe: &Recipe, more: &[Trained]) -> Vec<HeadReport> {
+    let Some(terms) = prepared.job.shared().training() else { return Vec::new() };
+    let owner = prepared.job.side() == crate::data::Side::Owner;
+    let heads = Head::all(terms).skip(1).zip(more);
+    heads
+        .map(|((label, head), trained)| HeadReport {
+            label: terms.labels.get(label).cloned().unwrap_or_default(),
+            head: head.name().to_owned(),
+            intercept: trained.intercept,
+            owner_coefficients: owner.then(|| ordered(recipe, trained)),
+            partner_coefficients: (!owner).then(|| ordered(recipe, trained)),
+        })
+        .collect()
 }
 
 /// Tests of the own coefficients by column name, where their standard errors were opened.

@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::error::Failure;
 use crate::recipe::Recipe;
 use crate::report::PartnerReport;
-use crate::run::owner::{inference, ordered};
+use crate::run::owner::{first_and_more, head_reports, inference, ordered};
 use crate::run::{Joint, Prepared, scores};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
@@ -16,8 +16,10 @@ use colift_channel::Channel;
 pub struct PartnerOutcome {
     /// Its report; cost is filled in by the caller.
     pub report: PartnerReport,
-    /// The own half of the model.
+    /// The own half of the model: its first head.
     pub trained: Trained,
+    /// Further heads.
+    pub more_trained: Vec<Trained>,
     /// The recipe of the own columns.
     pub recipe: Recipe,
     /// The model's name on both sides.
@@ -34,20 +36,24 @@ pub(crate) fn evaluate(
     ledger: &mut Ledger,
 ) -> Result<PartnerOutcome, Failure> {
     if prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
-        scores::send(channel, ledger, &logits(joint.test.view(), &joint.trained.coefficients, 0.0))?;
+        for head in &joint.trained {
+            scores::send(channel, ledger, &logits(joint.test.view(), &head.coefficients, 0.0))?;
+        }
     }
     if prepared.job.shared().reveals(Disclosure::MetricsToOwner) {
         // The owner computes them from its labels and the scores; nothing more is sent.
         ledger.note(Disclosure::MetricsToOwner, 0, 1)?;
     }
+    let (trained, more_trained) = first_and_more(joint.trained.clone())?;
     let report = PartnerReport {
         matched: joint.aligned.rows.len() as u64,
         train_rows: joint.rows_of(Split::Train).len() as u64,
         test_rows: joint.rows_of(Split::Test).len() as u64,
         dropped_columns: joint.recipe.dropped(),
-        partner_coefficients: Some(ordered(&joint.recipe, &joint.trained)),
-        partner_inference: inference(&joint.recipe, &joint.trained),
+        partner_coefficients: Some(ordered(&joint.recipe, &trained)),
+        partner_inference: inference(&joint.recipe, &trained),
+        more_heads: head_reports(prepared, &joint.recipe, &more_trained),
         ..PartnerReport::default()
     };
-    Ok(PartnerOutcome { report, trained: joint.trained, recipe: joint.recipe, model_id: joint.model_id, notes: joint.notes })
+    Ok(PartnerOutcome { report, trained, more_trained, recipe: joint.recipe, model_id: joint.model_id, notes: joint.notes })
 }

@@ -1,7 +1,7 @@
 //! Which matched rows are test rows: the owner's column or keyed draw, told to the partner (`split_to_partner`).
 
 use crate::align::Aligned;
-use crate::contract::{Disclosure, LogisticTerms};
+use crate::contract::{Disclosure, TrainingTerms};
 use crate::data::{Side, Split, draw_split};
 use crate::error::{Exit, Failure};
 use crate::run::Prepared;
@@ -20,7 +20,7 @@ pub(crate) fn exchange(
     channel: &mut dyn Channel,
     ledger: &mut Ledger,
     prepared: &Prepared,
-    terms: &LogisticTerms,
+    terms: &TrainingTerms,
     aligned: &Aligned,
 ) -> Result<Vec<Split>, Failure> {
     let matched = aligned.rows.len();
@@ -43,7 +43,7 @@ pub(crate) fn exchange(
 }
 
 /// The split of all the owner's rows: its column, or a draw keyed by the job, so that the same job splits alike.
-pub(crate) fn own_split(prepared: &Prepared, terms: &LogisticTerms) -> Result<Vec<Split>, Failure> {
+pub(crate) fn own_split(prepared: &Prepared, terms: &TrainingTerms) -> Result<Vec<Split>, Failure> {
     match &prepared.table.split {
         Some(split) => Ok(split.clone()),
         None => {

@@ -1,6 +1,6 @@
 //! Loads this side's half of the job's model and refuses every other one, before the network: side, name, keys.
 
-use crate::contract::Job;
+use crate::contract::{Job, ScoreOutput, Task};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
@@ -10,7 +10,7 @@ use crate::model::ModelFile;
 /// # Errors
 /// As [`ModelFile::load`]. Exit 2, E0801: the other side's half. Exit 16, E0802: a version without a name common to both halves.
 /// Exit 2, E0803: another model. Exit 11, E0804: trained between other keys. Exit 13, E0805: no model for users that the partner
-/// lacks.
+/// lacks. Exit 2, E0807 and E0808: a threshold or a column that the model's task does not have.
 pub(super) fn load(job: &Job) -> Result<ModelFile, Failure> {
     let (Some(scoring), Some(path)) = (job.shared().score(), &job.private().model) else {
         return Err(Failure::new(Exit::Internal, 800, "a scoring without its terms"));
@@ -47,6 +47,17 @@ fn check(job: &Job, wanted: &str, model: &ModelFile) -> Result<(), Failure> {
             return Err(Failure::new(Exit::PeerKey, 804, format!("this model was trained with another key of the {whose}"))
                 .hint(format!("it was {trained}; score with the {peer} it was trained with, or train again")));
         }
+    }
+    let terms = job.shared().score();
+    if let Some(threshold) = terms.and_then(|terms| terms.threshold).filter(|threshold| *threshold >= 1.0)
+        && model.task == Task::Logistic
+    {
+        return Err(Failure::new(Exit::Usage, 807, format!("the job's threshold is {threshold}, this model's scores are probabilities"))
+            .hint("agree on a threshold between 0 and 1"));
+    }
+    if model.task != Task::Hurdle && terms.is_some_and(|terms| terms.output.contains(&ScoreOutput::Probability)) {
+        let what = format!("output lists `probability`, which models with task `hurdle` have; this model's task is `{}`", model.task.name());
+        return Err(Failure::new(Exit::Usage, 808, what).hint("remove `probability` from output"));
     }
     if side == Side::Owner && model.own_model.is_none() {
         return Err(Failure::new(Exit::Data, 805, "the file has no own model, which users that the partner lacks need")

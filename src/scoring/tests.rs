@@ -7,7 +7,7 @@ use super::*;
 use crate::contract::{ScoreOutput, ScoreTerms};
 use crate::data::{ColumnKind, IdKind, Values, Wishes};
 use crate::evaluation::random::normals;
-use crate::model::{ModelSchema, ModelTask, OwnModel};
+use crate::model::{ModelSchema, Task, OwnModel};
 use crate::progress::Silent;
 use crate::recipe::{FitRows, Recipe};
 use std::fmt::Write;
@@ -77,8 +77,11 @@ impl Half {
             name: "case".into(),
             created: "2026-11-23T06:12:00Z".into(),
             program: "0.1.0".into(),
-            task: ModelTask::Logistic,
+            task: Task::Logistic,
             label: owner.then(|| "vip".into()),
+            earlier_labels: Vec::new(),
+            more_heads: Vec::new(),
+            reading: None,
             train_rows: rows.len() as u64,
             l2: 0.001,
             clip: 5.0,
@@ -88,7 +91,14 @@ impl Half {
             coefficients: weights(&recipe, 0.5),
             recipe,
             intercept: owner.then_some(-1.0),
-            own_model: owner.then(|| OwnModel { train_rows: 400, intercept: -0.5, coefficients: weights(&own, 0.3), recipe: own }),
+            own_model: owner.then(|| OwnModel {
+                train_rows: 400,
+                intercept: -0.5,
+                coefficients: weights(&own, 0.3),
+                recipe: own,
+                more_heads: Vec::new(),
+                variances: Vec::new(),
+            }),
             figures: None,
         };
         std::fs::write(folder.path().join("model.json"), model.to_json().unwrap()).unwrap();
@@ -232,21 +242,33 @@ fn ranks_follow_scores_then_ids_and_shares_are_whole_numbers() {
 #[test]
 fn files_hold_what_is_listed_and_survive_any_id() {
     let ids: Vec<String> = ["plain", "with, comma", "with \"quotes\"", "\u{5ba2}\u{6237}"].map(str::to_owned).to_vec();
-    let scored = Scored { scores: vec![0.25, 0.75, 0.5, 0.125], joint: vec![true, false, true, true] };
+    let mut scored = Scored {
+        scores: vec![0.25, 0.75, 0.5, 0.125],
+        earlier: Vec::new(),
+        label: None,
+        probabilities: None,
+        joint: vec![true, false, true, true],
+    };
     let mut terms = ScoreTerms { model: "0".repeat(32), output: ScoreOutput::ALL.into(), top_share: Some(0.5), threshold: Some(0.25) };
-    let csv = |terms: &ScoreTerms, names: &[&'static str], ids: &[String]| {
+    let csv = |scored: &Scored, terms: &ScoreTerms, names: &[&'static str], ids: &[String]| {
         let mut out = Vec::new();
-        Columns::new(names.to_vec(), ids, &scored, terms).csv(&mut out).unwrap();
+        Columns::new(names.to_vec(), ids, scored, terms).csv(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let text = "id,score,decile,top_share,yes_no,model\nplain,0.250000,6,no,yes,joint\n\"with, comma\",0.750000,1,yes,yes,own\n\
                 \"with \"\"quotes\"\"\",0.500000,3,yes,yes,joint\n\u{5ba2}\u{6237},0.125000,8,no,no,joint\n";
-    assert_eq!(csv(&terms, &["id"], &ids), text);
+    assert_eq!(csv(&scored, &terms, &["id"], &ids), text);
     let columns = Columns::new(vec!["id"], &ids, &scored, &terms);
     assert_eq!((columns.top(), columns.yes()), (Some(2), Some(3)));
     terms = ScoreTerms { output: [ScoreOutput::Decile].into(), top_share: None, threshold: None, ..terms };
     let composite: Vec<String> = (0..4).map(|row| format!("+4912345{row}\u{1f}device{row}")).collect();
-    assert!(csv(&terms, &["phone", "device"], &composite).starts_with("phone,device,decile,model\n+49123450,device0,6,joint\n"));
+    assert!(csv(&scored, &terms, &["phone", "device"], &composite).starts_with("phone,device,decile,model\n+49123450,device0,6,joint\n"));
+    // A hurdle with two horizons: a column for each label, and the probability.
+    scored.earlier = vec![("spend_7".into(), vec![1.5; 4])];
+    (scored.label, scored.probabilities) = (Some("spend_30".into()), Some(vec![0.5; 4]));
+    terms = ScoreTerms { output: [ScoreOutput::Score, ScoreOutput::Probability].into(), ..terms };
+    let text = csv(&scored, &terms, &["id"], &ids);
+    assert!(text.starts_with("id,score_spend_7,score_spend_30,probability,model\nplain,1.500000,0.250000,0.500000,joint\n"), "{text}");
     assert_eq!(
         not_scored(&[(3, IdProblem::Empty), (9, IdProblem::NotOfKind)], IdKind::Phone),
         "row,reason\n3,the id is empty\n9,the id is not of kind phone\n"

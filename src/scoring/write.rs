@@ -1,6 +1,6 @@
 //! The owner's scores as `scores.csv` or `scores.parquet`, and the rows without a score as `not_scored.csv`.
 //!
-//! Columns: the id under its name in the file (each part of a composite id under its own), then of `score`, `decile`, `top_share`, `yes_no` those that the job lists, then
+//! Columns: the id under its name in the file (each part of a composite id under its own), then of `score`, `probability`, `decile`, `top_share`, `yes_no` those that the job lists, then
 //! `model` (`joint` or `own`). One row a scored user, in the order of the owner's file; ids in canonical form.
 
 use super::Scored;
@@ -61,9 +61,33 @@ impl<'a> Columns<'a> {
         self.terms.output.contains(&output)
     }
 
-    fn names(&self) -> Vec<&str> {
-        let listed = ScoreOutput::ALL.into_iter().filter(|output| self.lists(*output)).map(|output| -> &str { output.name() });
-        self.id_names.iter().copied().chain(listed).chain(["model"]).collect()
+    /// Names and numbers of the columns under `score`: one, or of several labels one for each, `score_LABEL`.
+    fn scores(&self) -> Vec<(String, &[f64])> {
+        let several = |label: &str| format!("{}_{label}", ScoreOutput::Score.name());
+        let earlier = self.scored.earlier.iter().map(|(label, scores)| (several(label), scores.as_slice()));
+        let last = self.scored.label.as_ref().map_or_else(|| ScoreOutput::Score.name().to_owned(), |label| several(label));
+        earlier.chain([(last, self.scored.scores.as_slice())]).collect()
+    }
+
+    /// The numbers that the job lists, in their order: scores and probability.
+    fn numbers(&self) -> Vec<(String, &[f64])> {
+        let mut numbers = if self.lists(ScoreOutput::Score) { self.scores() } else { Vec::new() };
+        if let Some(probabilities) = self.scored.probabilities.as_ref().filter(|_| self.lists(ScoreOutput::Probability)) {
+            numbers.push((ScoreOutput::Probability.name().to_owned(), probabilities));
+        }
+        numbers
+    }
+
+    /// The columns after the numbers.
+    fn words(&self) -> impl Iterator<Item = ScoreOutput> {
+        let listed = [ScoreOutput::Decile, ScoreOutput::TopShare, ScoreOutput::YesNo];
+        listed.into_iter().filter(|output| self.lists(*output))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let ids = self.id_names.iter().map(|name| (*name).to_owned());
+        let numbers = self.numbers().into_iter().map(|(name, _)| name);
+        ids.chain(numbers).chain(self.words().map(|output| output.name().to_owned())).chain(["model".to_owned()]).collect()
     }
 
     /// Writes CSV: scores with six decimals, `yes` or `no`.
@@ -78,14 +102,15 @@ impl<'a> Columns<'a> {
         let word = |yes: bool| if yes { "yes" } else { "no" };
         writer.write_record(self.names())?;
         let mut digits = Vec::with_capacity(32);
-        let rows = self.ids.iter().zip(&self.scored.scores).zip(&self.scored.joint).zip(&self.places);
-        for (((id, score), joint), place) in rows {
+        let numbers = self.numbers();
+        let rows = self.ids.iter().zip(&self.scored.scores).zip(&self.scored.joint).zip(&self.places).enumerate();
+        for (row, (((id, score), joint), place)) in rows {
             for part in self.parts(id) {
                 writer.write_field(part)?;
             }
-            if self.lists(ScoreOutput::Score) {
+            for (_, numbers) in &numbers {
                 digits.clear();
-                write!(digits, "{score:.6}")?;
+                write!(digits, "{:.6}", numbers[row])?;
                 writer.write_field(&digits)?;
             }
             if self.lists(ScoreOutput::Decile) {
@@ -110,26 +135,26 @@ impl<'a> Columns<'a> {
     /// # Errors
     /// Exit 1, E0810: it cannot be written.
     pub fn parquet(&self, out: impl Write + Send) -> Result<(), Failure> {
-        let kind = |name: &str| match ScoreOutput::from_name(name).filter(|_| !self.id_names.contains(&name)) {
-            Some(ScoreOutput::Score) => DataType::Float64,
-            Some(ScoreOutput::Decile) => DataType::UInt8,
-            Some(ScoreOutput::TopShare | ScoreOutput::YesNo) => DataType::Boolean,
-            None => DataType::Utf8,
-        };
-        let schema = Arc::new(Schema::new(self.names().into_iter().map(|name| Field::new(name, kind(name), false)).collect::<Vec<_>>()));
+        let numbers = self.numbers();
+        let words = self.words().map(|output| (output.name(), if output == ScoreOutput::Decile { DataType::UInt8 } else { DataType::Boolean }));
+        let texts = |name: &str| Field::new(name, DataType::Utf8, false);
+        let fields = self.id_names.iter().map(|name| texts(name));
+        let fields = fields.chain(numbers.iter().map(|(name, _)| Field::new(name, DataType::Float64, false)));
+        let fields = fields.chain(words.map(|(name, kind)| Field::new(name, kind, false))).chain([texts("model")]);
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let mut writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(failed)?;
         for start in (0..self.ids.len()).step_by(BATCH) {
             let rows = start..self.ids.len().min(start + BATCH);
-            let (ids, scores, joint) = (&self.ids[rows.clone()], &self.scored.scores[rows.clone()], &self.scored.joint[rows.clone()]);
-            let places = &self.places[rows];
+            let (ids, joint) = (&self.ids[rows.clone()], &self.scored.joint[rows.clone()]);
+            let places = &self.places[rows.clone()];
             let mut arrays: Vec<ArrayRef> = Vec::new();
             for part in 0..self.id_names.len() {
                 let texts = ids.iter().map(|id| self.parts(id).nth(part).unwrap_or_default());
                 arrays.push(Arc::new(StringArray::from_iter_values(texts)));
             }
-            if self.lists(ScoreOutput::Score) {
-                arrays.push(Arc::new(Float64Array::from_iter_values(scores.iter().copied())));
+            for (_, numbers) in &numbers {
+                arrays.push(Arc::new(Float64Array::from_iter_values(numbers[rows.clone()].iter().copied())));
             }
             if self.lists(ScoreOutput::Decile) {
                 arrays.push(Arc::new(UInt8Array::from_iter_values(places.iter().map(|place| decile(*place, self.ids.len())))));
@@ -138,7 +163,7 @@ impl<'a> Columns<'a> {
                 arrays.push(Arc::new(places.iter().map(|place| Some((*place as usize) < self.top)).collect::<BooleanArray>()));
             }
             if let Some(threshold) = self.terms.threshold {
-                arrays.push(Arc::new(scores.iter().map(|score| Some(*score >= threshold)).collect::<BooleanArray>()));
+                arrays.push(Arc::new(self.scored.scores[rows.clone()].iter().map(|score| Some(*score >= threshold)).collect::<BooleanArray>()));
             }
             arrays.push(Arc::new(StringArray::from_iter_values(joint.iter().map(|joint| if *joint { "joint" } else { "own" }))));
             let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(failed)?;

@@ -10,6 +10,7 @@ use crate::training::inference::forms_plan;
 use crate::training::opening;
 use crate::training::schedule::{HessianPrecision, Schedule, Step};
 use crate::training::secure::{backward_plan, forward_plan};
+use crate::training::variance;
 use colift_algebra::gate::{self, GatePlan};
 use colift_algebra::product::Plan;
 use colift_algebra::symmetric::SharedMatrix;
@@ -149,10 +150,27 @@ impl Ends {
 /// # Errors
 /// Exit 1: the schedule asks for parameters that no plan carries.
 pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> {
-    let widths = (schedule.sizes.owner_columns + 1, schedule.sizes.partner_columns);
-    let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths };
-    let size = ends.size();
+    declare_trainings(std::slice::from_ref(schedule))
+}
+
+/// The same for trainings one after the other in one session.
+///
+/// # Errors
+/// As [`declare_training`].
+pub fn declare_trainings(schedules: &[Schedule]) -> Result<(Meter, Meter), Failure> {
+    let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths: (0, 0) };
     ends.each(Engine::declare_setup);
+    for schedule in schedules {
+        ends.widths = (schedule.sizes.owner_columns + 1, schedule.sizes.partner_columns);
+        declare_one(&mut ends, schedule)?;
+    }
+    Ok((ends.owner, ends.partner))
+}
+
+/// One training after the setup.
+fn declare_one(ends: &mut Ends, schedule: &Schedule) -> Result<(), Failure> {
+    let widths = ends.widths;
+    let size = ends.size();
     if let Some(start) = &schedule.start {
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
@@ -187,8 +205,12 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
     ends.applied(&schedule.last);
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
+    if schedule.residual_variance {
+        ends.owner_asks(&variance::plan(schedule.sizes.rows)?);
+        opening::declare_residual_sum(&mut ends.owner, &mut ends.partner);
+    }
     if schedule.standard_errors {
         ends.standard_errors(schedule)?;
     }
-    Ok((ends.owner, ends.partner))
+    Ok(())
 }

@@ -14,6 +14,7 @@ pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
 
 const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
 const VARIANCES: Kind = Kind { code: 0x0584, name: "shares of own variances" };
+const RESIDUALS: Kind = Kind { code: 0x0585, name: "share of the squared residuals" };
 const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
 
 /// One opening.
@@ -76,6 +77,26 @@ pub fn own_standard_errors(channel: &mut dyn Channel, ledger: &mut Ledger, own: 
     to_each(channel, ledger, (Disclosure::OwnStandardErrors, VARIANCES), own, peers)
 }
 
+/// Partner: opens its share of the sum of squared residuals to the owner.
+///
+/// # Errors
+/// Exit 18 where the job does not list it; link failures.
+pub fn residual_sum_to_owner(channel: &mut dyn Channel, ledger: &mut Ledger, share: u64) -> Result<(), Failure> {
+    ledger.note(Disclosure::ResidualVarianceToOwner, 0, 1)?;
+    Ok(channel.send(RESIDUALS, &pack(&[share], ring50::BITS))?)
+}
+
+/// Owner: the sum, from its own share and the partner's.
+///
+/// # Errors
+/// As [`residual_sum_to_owner`]; exit 19 for a malformed message.
+pub fn residual_sum(channel: &mut dyn Channel, ledger: &mut Ledger, share: u64) -> Result<u64, Failure> {
+    ledger.note(Disclosure::ResidualVarianceToOwner, 1, 0)?;
+    let message = channel.receive(RESIDUALS, ring50::packed_bytes(1))?;
+    let theirs = unpack(&message, 1, ring50::BITS).ok_or_else(malformed)?;
+    Ok(ring50::add(share, theirs.first().copied().unwrap_or_default()))
+}
+
 /// Sends the shares of what the peer learns and adds the received ones to `own`.
 fn to_each(
     channel: &mut dyn Channel,
@@ -108,6 +129,12 @@ pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) ->
 pub(crate) fn declare_own_weights(meter: &mut Meter, own: usize, peers: usize) {
     meter.sent(ring50::packed_bytes(peers));
     meter.received(ring50::packed_bytes(own));
+}
+
+/// Notes the message of [`residual_sum`] for the owner, and of [`residual_sum_to_owner`] for the partner.
+pub(crate) fn declare_residual_sum(owner: &mut Meter, partner: &mut Meter) {
+    owner.received(ring50::packed_bytes(1));
+    partner.sent(ring50::packed_bytes(1));
 }
 
 /// Notes the messages of [`end_check`].

@@ -134,7 +134,18 @@ impl<'a> Response<'a> {
         (0..rows).map(|i| (self.weight(i) * units).round() as u64).collect()
     }
 
-    fn weight(&self, row: usize) -> f64 {
+    /// Label minus the owner's part of the predictor; 0 where the row does not count.
+    pub(crate) fn difference(&self, row: usize, z: f64) -> f64 {
+        if self.weight(row) == 0.0 { 0.0 } else { self.input.labels[row] - z }
+    }
+
+    /// The same times the row's weight.
+    pub(crate) fn weighted_residual(&self, row: usize, z: f64) -> f64 {
+        self.weight(row) * self.difference(row, z)
+    }
+
+    /// The row's weight, 1 where there are none.
+    pub(crate) fn weight(&self, row: usize) -> f64 {
         self.input.weights.map_or(1.0, |weights| weights[row])
     }
 

@@ -177,7 +177,9 @@ pub struct Schedule {
     pub frequency: u64,
     /// Whether standard errors of own weights are opened at the end.
     pub standard_errors: bool,
-    /// The linear solver of those.
+    /// Whether the variance of the residuals is opened to the owner at the end: of a linear model.
+    pub residual_variance: bool,
+    /// The linear solver of the standard errors.
     pub inverse_solver: SolverPlan,
     /// The linear solver of the steps that have a new Hessian.
     pub solver: SolverPlan,
@@ -265,6 +267,7 @@ impl Schedule {
             trigonometric_bits: course.trigonometric_bits,
             frequency,
             standard_errors: false,
+            residual_variance: false,
             inverse_solver: course.solvers.inverse,
             solver: course.solvers.newton,
             fine_solver: course.solvers.fine,
@@ -315,6 +318,12 @@ impl Schedule {
     #[must_use]
     pub fn with_standard_errors(self, standard_errors: bool) -> Self {
         Self { standard_errors, ..self }
+    }
+
+    /// The same schedule, with the variance of the residuals at the end or without.
+    #[must_use]
+    pub fn with_residual_variance(self, residual_variance: bool) -> Self {
+        Self { residual_variance, ..self }
     }
 
     /// The gates of the slopes of all rows.

@@ -26,6 +26,7 @@ use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
 use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
 use crate::training::solver::solve;
+use crate::training::variance::residual_variance;
 use colift_algebra::gate::{self, Gate, GatePlan};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
@@ -250,6 +251,8 @@ pub struct Trained {
     pub intercept: Option<f64>,
     /// Weights on the party's own standardised columns.
     pub coefficients: Vec<f64>,
+    /// The variance of the residuals, for the owner where the job lists it.
+    pub residual_variance: Option<f64>,
     /// Their standard errors, where the job lists them.
     pub standard_errors: Option<StandardErrors>,
 }
@@ -337,7 +340,10 @@ pub fn train(
     let (own, peers) = party.blocks(&w);
     let (own, peers) = (own.to_vec(), peers.to_vec());
     let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
-    let weights = features.unwhiten(&opened.iter().map(|x| ring50::to_real(*x, WEIGHT_BITS)).collect::<Vec<_>>());
+    let whitened: Vec<f64> = opened.iter().map(|x| ring50::to_real(*x, WEIGHT_BITS)).collect();
+    let weights = features.unwhiten(&whitened);
+    let residual_variance =
+        if schedule.residual_variance { residual_variance(&mut party, &whitened, response, ledger)? } else { None };
     let errors = match schedule.standard_errors {
         true => Some(standard_errors(&mut party, schedule, &w, response, ledger)?),
         false => None,
@@ -353,7 +359,7 @@ pub fn train(
         let (intercept, coefficients) = split(errors);
         StandardErrors { intercept, coefficients }
     });
-    Ok(Trained { intercept, coefficients, standard_errors })
+    Ok(Trained { intercept, coefficients, residual_variance, standard_errors })
 }
 
 /// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.

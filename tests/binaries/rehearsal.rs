@@ -209,6 +209,84 @@ fn cdnow_vip_meets_its_published_answer() {
     real("cdnow", "label_vip", "partner.csv", &["--exclude", "label,label_spend"]);
 }
 
+/// Rehearses an amount of cdnow by one task; the other labels are left out.
+fn cdnow_amounts(task: &str, label: &str, exclude: &str, more: &[&str]) -> Option<Rehearsed> {
+    let folder = data("cdnow")?;
+    let flags = [&["--task", task, "--exclude", exclude], more].concat();
+    let run = rehearse(&folder.join("owner.csv"), &folder.join("partner.csv"), label, &flags);
+    let [loss, se] = ["/twin/loss_gap", "/twin/max_coefficient_error_se"].map(|path| number(&run.report, path));
+    println!("cdnow {task} {label}: objective gap {loss:.1e}, worst coefficient {se:.3} se");
+    assert!(loss.abs() <= 1e-5 && (0.0..=0.1).contains(&se), "{task}: objective gap {loss}, worst coefficient {se} standard errors away");
+    Some(run)
+}
+
+#[test]
+fn cdnow_spend_by_a_hurdle_meets_its_published_value() {
+    let _machine = together();
+    let more = ["--channel", "cds_first", "--money", "1,0.3"];
+    let Some(run) = cdnow_amounts("hurdle", "label_spend", "label,label_vip", &more) else { return };
+    let read = std::fs::read_to_string(data("cdnow").unwrap().join("baselines.json")).unwrap();
+    let baselines: Value = serde_json::from_str(&read).unwrap();
+    for (ours, theirs) in [("joint", "joint_z_clipped_to_5"), ("own_only", "owner_z_clipped_to_5")] {
+        let published = &baselines["ltv"][theirs]["ziln_linear"];
+        for (figure, name, within) in [
+            ("gini", "gini_norm", 0.003),
+            ("decile_wape", "decile_wape", 0.03),
+            ("total_pred_over_actual", "total_pred_over_actual", 0.05),
+            ("spearman", "spearman", 0.003),
+            ("mae", "mae", 0.1),
+            ("r2", "r2", 0.02),
+            ("share_top20", "spend_share_top20", 0.003),
+            ("share_top40", "spend_share_top40", 0.003),
+        ] {
+            let value = number(&run.report, &format!("/value/{ours}/{figure}"));
+            println!("cdnow hurdle, {ours}, {figure}: {value:.4}, published {:.4}", number(published, &format!("/{name}")));
+            near(&format!("{ours}: {figure}"), value, number(published, &format!("/{name}")), within);
+        }
+    }
+    near("joint Gini", number(&run.report, "/value/joint/gini"), 0.7053, 0.003);
+    near("own Gini", number(&run.report, "/value/own_only/gini"), 0.6875, 0.003);
+    let published = &baselines["ltv"]["joint_z_clipped_to_5"]["ziln_linear"];
+    near("variance", number(&run.report, "/value/variance"), number(published, "/sigma2"), 0.003);
+    near("AUC of who pays", number(&run.report, "/test/auc"), number(published, "/test_auc_nonzero"), 5e-4);
+    // The weights of the log amount, the owner's before the partner's, then the intercept.
+    let amount = &run.report["more_heads"][0];
+    let owners = amount["owner_coefficients"].as_object().unwrap().values();
+    let weights = owners.chain(amount["partner_coefficients"].as_object().unwrap().values()).chain([&amount["intercept"]]);
+    for (place, weight) in weights.enumerate() {
+        near("log amount", weight.as_f64().unwrap(), number(published, &format!("/coef_lognormal/{place}")), 0.005);
+    }
+    // Channels and money: what is shown adds up.
+    let cells = run.report["channels"]["cells"].as_array().unwrap();
+    let users: f64 = cells.iter().map(|cell| number(cell, "/users")).sum::<f64>() + number(&run.report, "/channels/hidden_users");
+    assert!(users == number(&run.report, "/test_rows") && cells.iter().all(|cell| number(cell, "/users") >= 50.0));
+    assert!(number(&run.report, "/money/joint/best/1") >= number(&run.report, "/money/joint/by_share/11/1"));
+    let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
+    for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"] {
+        assert!(text.contains(words), "the report does not say `{words}`:\n{text}");
+    }
+    let html = std::fs::read_to_string(run.folder.path().join("results/report.html")).unwrap();
+    assert!(html.contains("Tenths by the joint model") && !html.contains("NaN"));
+    let scores = std::fs::read_to_string(run.folder.path().join("results/owner/scores.csv")).unwrap();
+    assert_eq!((scores.lines().next(), scores.lines().count()), (Some("id,score"), 3_504));
+}
+
+#[test]
+fn every_family_reaches_the_twin_on_real_labels() {
+    let _machine = together();
+    for (task, label, exclude) in [
+        ("linear", "label_spend", "label,label_vip"),
+        ("log_normal", "label_spend", "label,label_vip"),
+        ("gamma", "label_spend", "label,label_vip"),
+        // A count that both sides' columns explain.
+        ("poisson", "cds_first", "label,label_vip,label_spend,cds_total"),
+    ] {
+        let Some(run) = cdnow_amounts(task, label, exclude, &[]) else { return };
+        let gini = number(&run.report, "/value/joint/gini");
+        assert!(gini > 0.55 && run.report["value"]["gain"]["gini"].is_array() && run.report.get("test").is_none(), "{task}: {gini}");
+    }
+}
+
 #[test]
 fn a_missing_program_is_named_with_the_command_that_builds_it() {
     let _machine = together();

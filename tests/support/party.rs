@@ -6,7 +6,7 @@
 use colift::contract::Job;
 use colift::data::Side;
 use colift::error::Failure;
-use colift::model::{ModelFile, ModelSchema, ModelTask, OwnModel};
+use colift::model::{ModelFile, ModelSchema, Task, OwnModel};
 use colift::progress::Silent;
 use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
@@ -127,7 +127,7 @@ pub struct World {
 pub struct Terms<'a> {
     /// The owner's `max_memory`.
     pub owner_memory: Option<&'a str>,
-    /// `logistic` or `overlap`.
+    /// `logistic` or another kind of model, or `overlap`.
     pub task: &'a str,
     /// The protocol of the matching.
     pub matching: &'a str,
@@ -149,13 +149,31 @@ impl Default for Terms<'_> {
 }
 
 impl Terms<'_> {
+    fn trains(&self) -> bool {
+        self.task != "overlap"
+    }
+
+    /// Whether the label is an amount, 0 for most users.
+    fn amounts(&self) -> bool {
+        matches!(self.task, "gamma" | "log_normal" | "hurdle")
+    }
+
     fn text(&self, private: &str) -> String {
         let mut text = format!("[shared]\nname = \"case\"\ntask = \"{}\"\nid_kind = \"opaque\"\nmin_overlap = 10\n", self.task);
         text += "max_rows = { owner = 100_000, partner = 100_000 }\n";
         writeln!(text, "matching = \"{}\"", self.matching).unwrap();
-        if self.task == "logistic" {
+        if self.trains() {
+            writeln!(text, "label = \"label\"\nl2 = 0.01").unwrap();
+        }
+        if self.trains() && !matches!(self.task, "linear" | "poisson") {
+            writeln!(text, "expected_rate = \"{}\"", self.rate).unwrap();
+        }
+        if self.amounts() {
+            writeln!(text, "min_payers = 2").unwrap();
+        }
+        if matches!(self.task, "logistic" | "hurdle") {
             let [low, high] = self.range;
-            writeln!(text, "label = \"label\"\nl2 = 0.01\nexpected_rate = \"{}\"\nlogit_range = [{low:?}, {high:?}]", self.rate).unwrap();
+            writeln!(text, "logit_range = [{low:?}, {high:?}]").unwrap();
         }
         if let Some(reveal) = self.reveal {
             writeln!(text, "reveal = {reveal:?}").unwrap();
@@ -191,9 +209,14 @@ pub fn world(sizes: Sizes, content: Content, seed: u64, terms: &Terms<'_>) -> Wo
                 3..6 => false,
                 _ => content.label(&mut prg, hidden),
             };
+            let mut value = f64::from(u8::from(label));
+            if terms.amounts() && label {
+                value = (1.0 + 0.4 * hidden + 0.5 * normal(&mut prg)).exp();
+            } else if terms.task == "linear" {
+                value = hidden + 0.5 * normal(&mut prg);
+            }
             owner.push(format!(
-                "{id},{},{}{}",
-                u8::from(label),
+                "{id},{value},{}{}",
                 if test { "test" } else { "train" },
                 columns(&mut prg, sizes.owner_columns)
             ));
@@ -213,7 +236,7 @@ pub fn world(sizes: Sizes, content: Content, seed: u64, terms: &Terms<'_>) -> Wo
     write("partner.csv", format!("id{}", names("p", sizes.partner_columns)), &partner);
     let side = |side: Side| {
         let mut private = format!("data = \"{}.csv\"\n", side.name());
-        if side == Side::Owner && terms.task == "logistic" {
+        if side == Side::Owner && terms.trains() {
             private += "split = \"split\"\n";
         }
         if let Some(most) = terms.owner_memory.filter(|_| side == Side::Owner) {
@@ -245,7 +268,14 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
         let owner = side == Side::Owner;
         let print = |own: bool| if own == owner { "a" } else { "b" }.repeat(64);
         let own_model =
-            owner.then(|| OwnModel { train_rows: 1, recipe: recipe.clone(), intercept: 0.5, coefficients: coefficients.clone() });
+            owner.then(|| OwnModel {
+                train_rows: 1,
+                recipe: recipe.clone(),
+                intercept: 0.5,
+                coefficients: coefficients.clone(),
+                more_heads: Vec::new(),
+                variances: Vec::new(),
+            });
         let model = ModelFile {
             schema: ModelSchema::V2,
             model_id: "0f".repeat(16),
@@ -253,8 +283,11 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
             name: "case".into(),
             created: "2026-11-23T06:12:00Z".into(),
             program: "0".into(),
-            task: ModelTask::Logistic,
+            task: Task::Logistic,
             label: owner.then(|| "label".into()),
+            earlier_labels: Vec::new(),
+            more_heads: Vec::new(),
+            reading: None,
             train_rows: 1,
             l2: 0.001,
             clip: 5.0,

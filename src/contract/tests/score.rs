@@ -22,10 +22,11 @@ fn owner() -> SharedJob {
 fn the_examples_agree_and_read_without_a_label() {
     let (left, right) = (parse(OWNER, Side::Owner).unwrap(), parse(PARTNER, Side::Partner).unwrap());
     assert_eq!(left.shared().digest(), right.shared().digest());
-    assert_eq!((left.shared().task_name(), left.shared().logistic().is_none()), ("score", true));
+    assert_eq!((left.shared().task_name(), left.shared().training().is_none()), ("score", true));
     let terms = left.shared().score().unwrap();
     assert_eq!((terms.model.as_str(), terms.top_share, terms.threshold), ("00112233445566778899aabbccddeeff", Some(0.4), Some(0.2)));
-    assert_eq!(terms.output, ScoreOutput::ALL.into());
+    let listed = [ScoreOutput::Score, ScoreOutput::Decile, ScoreOutput::TopShare, ScoreOutput::YesNo];
+    assert_eq!(terms.output, listed.into());
     assert_eq!(left.shared().terms().reveal, Disclosure::SCORING.into());
     assert_eq!((left.private().format, right.private().format), (Some(ScoreFormat::Csv), None));
     assert_eq!(left.private().model.as_deref().and_then(std::path::Path::to_str), Some("jobs/model.json"));
@@ -85,8 +86,8 @@ fn keys_that_do_not_fit_are_refused_by_name() {
         ("\"top_share\", ", "", "output does not list `top_share`"),
         (", \"yes_no\"]", "]", "output does not list `yes_no`"),
         ("top_share = 0.4 ", "top_share = 1.0 ", "between 0 and 1"),
-        ("threshold = 0.2 ", "threshold = 0 ", "between 0 and 1"),
-        ("threshold = 0.2 ", "threshold = nan ", "between 0 and 1"),
+        ("threshold = 0.2 ", "threshold = 0 ", "must be above 0"),
+        ("threshold = 0.2 ", "threshold = nan ", "must be above 0"),
         ("\"decile\"", "\"deciles\"", "did you mean `decile`"),
         ("\"decile\"", "\"score\"", "lists `score` twice"),
         ("output = [", "output = []\n#", "output lists nothing"),

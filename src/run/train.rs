@@ -1,0 +1,172 @@
+//! The training of a run: recipe, public schedules, checks before anything is encrypted, then one head after the other.
+
+use super::{FEWEST_PARTNER_COLUMNS, Joint, Prepared, agree, owner, rows_of};
+use crate::align::Aligned;
+use crate::contract::{Disclosure, TrainingTerms};
+use crate::data::Split;
+use crate::error::{Exit, Failure};
+use crate::progress::Progress;
+use crate::recipe::{FitRows, Recipe};
+use crate::training::cost::declare_trainings;
+use crate::training::features::Features;
+use crate::training::heads::{Head, HeadLabels, Reading, Weights};
+use crate::training::memory::check_memory;
+use crate::training::opening::Ledger;
+use crate::training::response::OwnerInput;
+use crate::training::schedule::Schedule;
+use crate::training::secure::{StandardErrors, Trained, train};
+use colift_algebra::Engine;
+use colift_channel::Channel;
+use colift_correlation::Role;
+use ndarray::Axis;
+
+/// Parts of one head in a progress bar over several.
+const PARTS: u64 = 100;
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn jointly(
+    channel: &mut dyn Channel,
+    role: Role,
+    prepared: &Prepared,
+    terms: &TrainingTerms,
+    aligned: Aligned,
+    split: Vec<Split>,
+    model_id: String,
+    ledger: &mut Ledger,
+    progress: &dyn Progress,
+) -> Result<Joint, Failure> {
+    let table = &prepared.table;
+    let rows = rows_of(&aligned, &split, Split::Train);
+    let test_rows = rows_of(&aligned, &split, Split::Test);
+    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
+    let values: Vec<Vec<f64>> = table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect();
+    if role == Role::First {
+        owner::check_payers(&values, terms)?;
+    }
+    let wishes = &prepared.job.private().columns;
+    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
+    let train_columns = recipe.apply_rows(&table.columns, &rows)?.features;
+    let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
+    let own_columns = train_columns.len_of(Axis(1));
+    for [column, encoding, features, why] in recipe.choices().1 {
+        progress.note(&format!("column {column}: {encoding}, {features} features ({why})"));
+    }
+    let peer_columns = agree::columns(channel, own_columns)?;
+    let columns = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
+    if own_columns == 0 || peer_columns == 0 {
+        let whose = if own_columns == 0 { "own" } else { "peer's" };
+        return Err(Failure::new(Exit::Data, 550, format!("no {whose} column varies on the {} matched training rows", rows.len()))
+            .hint("match more users, or add columns"));
+    }
+    let mut notes = notes(prepared, terms, &recipe, rows.len(), columns)?;
+    let reveals = |item| prepared.job.shared().reveals(item);
+    let schedules = Head::all(terms).map(|(label, head)| {
+        let schedule = Schedule::new(head.sizes(terms, label, rows.len(), columns))?;
+        let schedule = schedule.with_standard_errors(reveals(Disclosure::OwnStandardErrors));
+        Ok(schedule.with_residual_variance(head == Head::LogAmount))
+    });
+    let schedules: Vec<Schedule> = schedules.collect::<Result<_, Failure>>()?;
+    for schedule in &schedules {
+        check_memory(schedule, role == Role::First, prepared.job.private().max_memory)?;
+    }
+    let mut features = Features::new(&train_columns, terms.l2, role == Role::First)?;
+    let mut inputs = Vec::new();
+    if role == Role::First {
+        owner::check_labels(&values, terms, &mut notes)?;
+        for (label, head) in Head::all(terms) {
+            let prepared = HeadLabels::new(head, &values[label], terms)?;
+            head.family().check(&prepared.labels, prepared.weights.as_deref())?;
+            inputs.push(prepared);
+        }
+    }
+    // The start-up check: every plan of the whole training, its worst-case noise included, before anything is encrypted.
+    let (owner_cost, partner_cost) = declare_trainings(&schedules)?;
+    tracing::info!(
+        rounds = owner_cost.counters().rounds,
+        owner_bytes = owner_cost.counters().bytes_sent,
+        partner_bytes = partner_cost.counters().bytes_sent,
+        "training planned"
+    );
+    let mut engine = Engine::setup(channel, role)?;
+    let count = schedules.len() as u64;
+    let (mut trained, mut l2) = (Vec::new(), terms.l2);
+    let mut reading = Reading { partner_factors: Vec::new(), variances: Vec::new(), log_cap: terms.log_cap };
+    for (place, ((label, head), schedule)) in (0u64..).zip(Head::all(terms).zip(&schedules)) {
+        let own_l2 = head.l2(terms, label);
+        if own_l2 != l2 {
+            features = Features::new(&train_columns, own_l2, role == Role::First)?;
+            l2 = own_l2;
+        }
+        let own = inputs.get(place as usize);
+        let base_logit = head.base_logit(terms, label);
+        let input = own.map(|own| OwnerInput { labels: &own.labels, weights: own.weights.as_deref(), base_logit });
+        let report = |done: u64, total: u64| match count {
+            1 => progress.stage("training", done, total),
+            _ => progress.stage("training", place * PARTS + done * PARTS / total.max(1), count * PARTS),
+        };
+        let one = train(&mut engine, channel, &features, input, schedule, ledger, &report)?;
+        if let Some(own) = own {
+            if head == Head::of(terms.task)[0] {
+                reading.partner_factors.push(own.units.factor);
+            }
+            reading.variances.extend(one.residual_variance);
+        }
+        trained.push(own.map_or_else(|| one.clone(), |own| in_label_units(&one, own)));
+    }
+    let reading = (role == Role::First).then_some(reading);
+    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, reading, model_id, notes })
+}
+
+/// The owner's half of a head in the label's units.
+fn in_label_units(trained: &Trained, own: &HeadLabels) -> Trained {
+    let weights = Weights::from_units(trained.intercept.unwrap_or_default(), &trained.coefficients, own.units);
+    let standard_errors = trained.standard_errors.as_ref().map(|errors| StandardErrors {
+        intercept: errors.intercept.map(|error| error * own.units.factor),
+        coefficients: errors.coefficients.iter().map(|error| error * own.units.factor).collect(),
+    });
+    Trained {
+        intercept: Some(weights.intercept),
+        coefficients: weights.coefficients,
+        residual_variance: trained.residual_variance,
+        standard_errors,
+    }
+}
+
+/// What a person should look at; refuses scores that would hand over the partner's columns.
+fn notes(
+    prepared: &Prepared,
+    terms: &TrainingTerms,
+    recipe: &Recipe,
+    rows: usize,
+    (owner_columns, partner_columns): (usize, usize),
+) -> Result<Vec<String>, Failure> {
+    let mut notes: Vec<String> = prepared.table.warnings.iter().map(ToString::to_string).collect();
+    for column in recipe.columns.iter().filter(|column| !column.is_kept()) {
+        let why = if column.features.is_empty() { "gives no feature" } else { "is constant" };
+        notes.push(format!("column {} {why} on the matched training rows and was dropped", column.name));
+    }
+    let functions = terms.functions();
+    if prepared.job.shared().reveals(Disclosure::ScoresToOwner) {
+        if functions > 1 && functions >= partner_columns {
+            let what = format!(
+                "the scores of a test user are {functions} linear functions of {partner_columns} partner columns: together they would tell \
+                 those columns but for a change of coordinates"
+            );
+            return Err(Failure::new(Exit::Policy, 553, what)
+                .at("[shared] reveal")
+                .hint("bring more partner columns, predict fewer labels, or remove scores_to_owner and metrics_to_owner"));
+        }
+        if partner_columns < FEWEST_PARTNER_COLUMNS * functions {
+            let each = if functions == 1 {
+                "each score is one linear function of them".to_owned()
+            } else {
+                format!("the scores of a user are {functions} linear functions of them")
+            };
+            notes.push(format!("scores go to the owner with only {partner_columns} partner columns: {each}"));
+        }
+    }
+    if rows < 10 * (owner_columns + partner_columns) {
+        notes.push(format!("{rows} training rows for {} columns: fewer than 10 a column", owner_columns + partner_columns));
+    }
+    Ok(notes)
+}
