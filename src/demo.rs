@@ -5,8 +5,10 @@
 //! later, which is known here because they are invented.
 
 mod answer;
+mod channel_quality;
 mod draws;
 mod files;
+mod lifetime_value;
 mod lost_user_recall;
 mod play;
 mod rta;
@@ -37,11 +39,16 @@ pub enum Scenario {
     Rta,
     /// Which users will invite others: a score for each
     ShareScore,
+    /// What new users will spend within 7, 30 and 365 days
+    LifetimeValue,
+    /// What a user of each acquisition channel is worth
+    ChannelQuality,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 4] = [Self::VipPurchase, Self::LostUserRecall, Self::Rta, Self::ShareScore];
+    pub const ALL: [Self; 6] =
+        [Self::VipPurchase, Self::LostUserRecall, Self::Rta, Self::ShareScore, Self::LifetimeValue, Self::ChannelQuality];
 
     /// The name on the command line, of the example, and of the results folder.
     #[must_use]
@@ -51,6 +58,8 @@ impl Scenario {
             Self::LostUserRecall => "lost_user_recall",
             Self::Rta => "rta",
             Self::ShareScore => "share_score",
+            Self::LifetimeValue => "lifetime_value",
+            Self::ChannelQuality => "channel_quality",
         }
     }
 
@@ -66,6 +75,8 @@ impl Scenario {
             Self::LostUserRecall => &lost_user_recall::STORY,
             Self::Rta => &rta::STORY,
             Self::ShareScore => &share_score::STORY,
+            Self::LifetimeValue => &lifetime_value::STORY,
+            Self::ChannelQuality => &channel_quality::STORY,
         }
     }
 }
@@ -77,6 +88,10 @@ struct Story {
     /// Users with the label 1, and what they do.
     wanted: &'static str,
     verb: &'static str,
+    /// The job's task.
+    task: &'static str,
+    /// The owner's column of channels.
+    channel: Option<&'static str>,
     shape: Shape,
     /// Owner's rows of the training.
     rows: usize,
@@ -92,13 +107,14 @@ struct Story {
 struct Shape {
     /// The owner's header, without the label.
     owner_header: &'static str,
-    label: &'static str,
+    /// The owner's label columns, the shortest horizon first.
+    labels: &'static [&'static str],
     partner_header: &'static str,
     owner_id: &'static str,
     partner_id: &'static str,
     id_kind: IdKind,
-    /// The user of a number.
-    draw: fn(seed: u64, index: usize) -> Person,
+    /// The user of a number; of the past, or one that is decided about.
+    draw: fn(seed: u64, index: usize, new: bool) -> Person,
 }
 
 /// One invented user as both companies together would see it.
@@ -107,7 +123,7 @@ struct Person {
     id: String,
     /// The owner's line, without the label.
     owner: String,
-    /// The owner's label, known of users of the past.
+    /// The owner's labels, known of users of the past.
     label: String,
     /// Whether the user, if of the past, is kept for the test.
     test: bool,
@@ -115,6 +131,8 @@ struct Person {
     partner: String,
     /// What the user did in the end: 1 or 0, or an amount.
     outcome: f64,
+    /// The group by which the story is told, such as a channel.
+    group: &'static str,
 }
 
 fn check_rows(rows: usize) -> Result<(), Failure> {

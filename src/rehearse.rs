@@ -57,8 +57,11 @@ pub(crate) fn train(
     })?;
     let task = Task::from_name(&flags.task).ok_or_else(|| {
         let names = Task::ALL.map(Task::name);
-        Failure::new(Exit::Usage, 934, format!("unknown task {}", wording::shown(&flags.task)))
-            .hint(wording::suggestion(&flags.task, names, &names.join(", ")))
+        Failure::new(Exit::Usage, 934, format!("unknown task {}", wording::shown(&flags.task))).hint(wording::suggestion(
+            &flags.task,
+            names,
+            &names.join(", "),
+        ))
     })?;
     // The files' own checks first, with the messages a run would give.
     let partner_id = flags.partner_id.as_ref().unwrap_or(&flags.id);

@@ -153,7 +153,8 @@ pub fn check(spec: &TableSpec, side: Side) -> Result<Page, Failure> {
     let inputs = inputs(&spec.path)?;
     let hashes: Vec<String> = inputs.iter().map(super::source::Input::sha256).collect::<Result<_, _>>()?;
     let read = read(spec, &inputs)?;
-    let about = About { header: &read.header, rows: read.table.counts.rows, kind: spec.id_kind, label: spec.label_kind, places: &read.places };
+    let about =
+        About { header: &read.header, rows: read.table.counts.rows, kind: spec.id_kind, label: spec.label_kind, places: &read.places };
     let mut refused: Vec<Finding> = read
         .refusals
         .stories(&about)

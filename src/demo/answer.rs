@@ -1,9 +1,9 @@
 //! What a story's decisions were worth: the joint model against the owner's own columns and against chance.
 
 use super::play::Decided;
-use super::{Scenario, rta};
+use super::{Scenario, Story, channel_quality, rta};
 use crate::data::wording::grouped;
-use crate::report::ReportData;
+use crate::report::{ReportData, ValueReport};
 use crate::scoring::rank::top_users;
 
 /// One way to choose users.
@@ -18,12 +18,14 @@ pub(super) fn text(scenario: Scenario, report: &ReportData, decided: &[Decided])
     let all = Choice { by: "all of them", users: decided.len() as f64, hits: decided.iter().map(|user| user.outcome).sum() };
     let story = scenario.story();
     let mut lines = vec![String::new(), story.question.to_owned()];
-    lines.extend(past(scenario, report));
+    lines.extend(if story.task == "logistic" { past(scenario, report).into_iter().collect() } else { past_amounts(report) });
     lines.push(format!("{} new users, and what they did later:", grouped(decided.len() as u64)));
     match scenario {
         Scenario::VipPurchase | Scenario::LostUserRecall => lines.extend(table(story.verb, &top(scenario, decided, all), None)),
         Scenario::Rta => lines.extend(table(story.verb, &bids(decided, all), Some((rta::PRICE, rta::PURCHASE)))),
         Scenario::ShareScore => lines.extend(deciles(story.verb, decided)),
+        Scenario::LifetimeValue => lines.extend(amounts(&last_score(story), decided)),
+        Scenario::ChannelQuality => lines.extend(channels(&last_score(story), decided)),
     }
     lines.join("\n")
 }
@@ -48,6 +50,23 @@ fn past(scenario: Scenario, report: &ReportData) -> Option<String> {
         own_lift,
         share
     ))
+}
+
+/// The same of predicted amounts, label by label.
+fn past_amounts(report: &ReportData) -> Vec<String> {
+    let line = |value: &ValueReport| {
+        format!(
+            "{} shared users of the past kept for the test, {}: normalised Gini {:.3} by the joint model, {:.3} by own columns; the fifth with \
+             the highest predictions spends {:.3} of all by the joint model, {:.3} by own columns, 0.200 by chance",
+            grouped(value.rows),
+            value.label,
+            value.joint.gini,
+            value.own_only.gini,
+            value.joint.share_top20,
+            value.own_only.share_top20
+        )
+    };
+    report.earlier_values.iter().chain(&report.value).map(line).collect()
 }
 
 /// The share that the job releases, by the joint model and by own columns.
@@ -108,4 +127,70 @@ fn deciles(verb: &str, decided: &[Decided]) -> Vec<String> {
         format!("  decile {decile:>2}  {:>6.2} % {verb} by the joint model's order, {:>6.2} % by own columns'", rate(&joint), rate(own))
     };
     (1..=10).map(line).collect()
+}
+
+/// The column of the last label's predictions.
+fn last_score(story: &Story) -> String {
+    match story.shape.labels {
+        [_] => "score".to_owned(),
+        labels => format!("score_{}", labels.last().copied().unwrap_or_default()),
+    }
+}
+
+fn predicted(user: &Decided, column: &str) -> f64 {
+    user.cells.get(column).and_then(|cell| cell.parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn mean(users: &[&Decided], of: impl Fn(&Decided) -> f64) -> f64 {
+    users.iter().map(|user| of(user)).sum::<f64>() / users.len().max(1) as f64
+}
+
+/// Ten lines: predicted and actual amount in each tenth of the predictions.
+fn amounts(column: &str, decided: &[Decided]) -> Vec<String> {
+    let mut joint: Vec<&Decided> = decided.iter().collect();
+    let mut own = joint.clone();
+    joint.sort_by(|a, b| predicted(b, column).total_cmp(&predicted(a, column)));
+    own.sort_by(|a, b| b.own.total_cmp(&a.own));
+    let tenth = |list: &[&'_ Decided], decile: usize| (decile * list.len() / 10)..((decile + 1) * list.len() / 10);
+    let line = |decile: usize| {
+        let (by_joint, by_own) = (joint.get(tenth(&joint, decile)).unwrap_or_default(), own.get(tenth(&own, decile)).unwrap_or_default());
+        format!(
+            "  tenth {:>2}  predicted {:>7.2} a user, spent {:>7.2}; in the order of own columns spent {:>7.2}",
+            decile + 1,
+            mean(by_joint, |user| predicted(user, column)),
+            mean(by_joint, |user| user.outcome),
+            mean(by_own, |user| user.outcome)
+        )
+    };
+    let mut lines: Vec<String> = (0..10).map(line).collect();
+    let all: f64 = decided.iter().map(|user| user.outcome).sum();
+    let top = |list: &[&Decided]| list.iter().take(list.len() / 5).map(|user| user.outcome).sum::<f64>() / all.max(f64::MIN_POSITIVE);
+    lines.push(format!(
+        "  the best fifth spends {:.1} % of all by the joint model, {:.1} % by own columns, 20.0 % by chance; predicted in all {:.3} of what was spent",
+        100.0 * top(&joint),
+        100.0 * top(&own),
+        decided.iter().map(|user| predicted(user, column)).sum::<f64>() / all.max(f64::MIN_POSITIVE)
+    ));
+    lines
+}
+
+/// One line a channel: what its users are worth, predicted and in the end, against what an install costs.
+fn channels(column: &str, decided: &[Decided]) -> Vec<String> {
+    let line = |channel: &channel_quality::Channel| {
+        let users: Vec<&Decided> = decided.iter().filter(|user| user.group == channel.name).collect();
+        let (joint, own, spent) =
+            (mean(&users, |user| predicted(user, column)), mean(&users, |user| user.own), mean(&users, |user| user.outcome));
+        let pays = |value: f64| if value >= channel.cost { "pays" } else { "does not pay" };
+        format!(
+            "  {:<10} {:>6} users  joint model {joint:>6.2}  own columns {own:>6.2}  spent {spent:>6.2}  an install costs {:.2}: {} by the joint model, \
+             {} by own columns, {} in the end",
+            channel.name,
+            grouped(users.len() as u64),
+            channel.cost,
+            pays(joint),
+            pays(own),
+            pays(spent)
+        )
+    };
+    channel_quality::CHANNELS.iter().map(line).collect()
 }

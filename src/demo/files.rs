@@ -22,8 +22,8 @@ pub(super) struct Files {
     pub new_owner: PathBuf,
     /// The partner's users at that time.
     pub new_partner: PathBuf,
-    /// What each user to decide about did in the end, by canonical id.
-    pub outcomes: HashMap<String, f64>,
+    /// What each user to decide about did in the end, and the user's group, by canonical id.
+    pub outcomes: HashMap<String, (f64, &'static str)>,
     /// Users of the past in both files.
     #[cfg(test)]
     pub common: usize,
@@ -51,21 +51,33 @@ pub(super) fn make(story: &Story, folder: &Path, rows: usize, seed: u64) -> Resu
         partner: folder.join("partner.csv"),
         new_owner: folder.join("owner-new.csv"),
         new_partner: folder.join("partner-new.csv"),
-        outcomes: (past..past + new).map(|index| (shape.draw)(seed, index)).map(|person| (person.id, person.outcome)).collect(),
+        outcomes: (past..past + new)
+            .map(|index| (shape.draw)(seed, index, true))
+            .map(|person| (person.id, (person.outcome, person.group)))
+            .collect(),
         #[cfg(test)]
         common,
     };
-    let with_label = format!("{},{},{SPLIT}", shape.owner_header, shape.label);
+    let with_label = format!("{},{},{SPLIT}", shape.owner_header, shape.labels.join(","));
     let labelled = |person: Person| format!("{},{},{}", person.owner, person.label, if person.test { "test" } else { "train" });
     let partners: fn(Person) -> String = |person| person.partner;
-    write(&files.owner, shape, &with_label, (0..rows).collect(), (seed, 1), labelled)?;
+    let file = |number| Place { seed, number, past };
+    write(&files.owner, shape, &with_label, (0..rows).collect(), file(1), labelled)?;
     let people = (0..common).chain(rows..past).collect();
-    write(&files.partner, shape, shape.partner_header, people, (seed, 2), partners)?;
-    write(&files.new_owner, shape, shape.owner_header, (past..past + new).collect(), (seed, 3), |person| person.owner)?;
+    write(&files.partner, shape, shape.partner_header, people, file(2), partners)?;
+    write(&files.new_owner, shape, shape.owner_header, (past..past + new).collect(), file(3), |person| person.owner)?;
     // The partner's users of that time: the new ones that it knows, and as many others.
     let people = (rows..rows + new_common.min(past - rows)).chain(past..past + new_common).collect();
-    write(&files.new_partner, shape, shape.partner_header, people, (seed, 4), partners)?;
+    write(&files.new_partner, shape, shape.partner_header, people, file(4), partners)?;
     Ok(files)
+}
+
+/// Which file of a story.
+struct Place {
+    seed: u64,
+    number: u64,
+    /// People from this number on are those to decide about.
+    past: usize,
 }
 
 /// Writes one file, its people in an order of its own.
@@ -74,10 +86,10 @@ fn write(
     shape: &Shape,
     header: &str,
     mut people: Vec<usize>,
-    (seed, file): (u64, u64),
+    Place { seed, number, past }: Place,
     line: impl Fn(Person) -> String,
 ) -> Result<(), Failure> {
-    let mut random = SplitMix::new(seed, u64::MAX - file);
+    let mut random = SplitMix::new(seed, u64::MAX - number);
     for last in (1..people.len()).rev() {
         people.swap(last, random.below(last + 1));
     }
@@ -85,7 +97,7 @@ fn write(
     text.push_str(header);
     text.push('\n');
     for index in people {
-        text.push_str(&line((shape.draw)(seed, index)));
+        text.push_str(&line((shape.draw)(seed, index, index >= past)));
         text.push('\n');
     }
     write_private(path, text.as_bytes())

@@ -21,9 +21,11 @@ pub(super) const STORY: Story = Story {
     companies: "The app knows what they did before they left; a telephone company knows how they use their telephone now.",
     wanted: "returning users",
     verb: "return",
+    task: "logistic",
+    channel: None,
     shape: Shape {
         owner_header: "phone,days_since_login,logins_30d_before,friends,purchases,level_reached,push_allowed",
-        label: "returned_after_message",
+        labels: &["returned_after_message"],
         partner_header: "msisdn,app_hours_7d,games_installed,data_gb_30d,evening_share,new_phone,competitor_hours_7d,top_ups_90d,roaming_days",
         owner_id: "phone",
         partner_id: "msisdn",
@@ -37,7 +39,7 @@ pub(super) const STORY: Story = Story {
     threshold: None,
 };
 
-fn draw(seed: u64, index: usize) -> Person {
+fn draw(seed: u64, index: usize, _new: bool) -> Person {
     let mut draws = Draws::of(seed, index);
     let (leisure, attachment) = (draws.normal(), draws.normal());
 
@@ -73,6 +75,7 @@ fn draw(seed: u64, index: usize) -> Person {
             bit(new_phone)
         ),
         outcome: f64::from(bit(returns)),
+        group: "",
         id,
     }
 }

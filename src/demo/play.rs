@@ -12,7 +12,7 @@ use crate::rehearse::pair::{Pair, PairCommand, path_text, private};
 use crate::rehearse::programs::{Sides, keep};
 use crate::rehearse::train;
 use crate::results::{ResultFolder, default_target};
-use crate::training::twin::sigmoid;
+use crate::training::heads::Reading;
 use clap::Parser;
 use colift_channel::StopFlag;
 use jiff::Timestamp;
@@ -62,6 +62,8 @@ pub(super) struct Decided {
     pub own: f64,
     /// What the user did in the end.
     pub outcome: f64,
+    /// The user's group.
+    pub group: &'static str,
 }
 
 /// Makes data on the spot, trains and decides with both programs, prints what came of it; the last line names the report.
@@ -99,12 +101,12 @@ fn training(story: &Story, files: &Files) -> RehearseFlags {
         partner: files.partner.clone(),
         id: story.shape.owner_id.to_owned(),
         partner_id: Some(story.shape.partner_id.to_owned()),
-        task: "logistic".to_owned(),
-        label: vec![story.shape.label.to_owned()],
+        task: story.task.to_owned(),
+        label: story.shape.labels.iter().map(|label| (*label).to_owned()).collect(),
         label_scale: None,
         log_cap: 12.0,
         min_payers: 50,
-        channel: None,
+        channel: story.channel.map(str::to_owned),
         money: None,
         split: Some(files::SPLIT.to_owned()),
         test_share: 0.25,
@@ -158,8 +160,9 @@ fn decide(pair: &Pair, scenario: Scenario, files: &Files, folder: &ResultFolder,
     let own = own_predictions(story, files, &model)?;
     let mut decided = Vec::with_capacity(own.len());
     for (id, cells) in read_scores(&kept.owner.join("scores.csv"))? {
-        let (own, outcome) = own.get(&id).zip(files.outcomes.get(&id)).ok_or_else(|| broken("a user that is not in the file"))?;
-        decided.push(Decided { cells, own: *own, outcome: *outcome });
+        let (own, later) = own.get(&id).zip(files.outcomes.get(&id)).ok_or_else(|| broken("a user that is not in the file"))?;
+        let (outcome, group) = *later;
+        decided.push(Decided { cells, own: *own, outcome, group });
     }
     if decided.len() == own.len() { Ok(decided) } else { Err(broken("not every user")) }
 }
@@ -175,8 +178,11 @@ fn own_predictions(story: &Story, files: &Files, model: &ModelFile) -> Result<Ha
     let only = Some(wishes.keys().cloned().collect());
     let spec = TableSpec { id_kind: story.shape.id_kind, wishes, only, ..TableSpec::new(&files.new_owner, story.shape.owner_id) };
     let table = read_table(&spec, Side::Partner)?;
-    let logits = own.logits(&table.columns, table.rows())?.values;
-    Ok(table.ids.into_iter().zip(logits.into_iter().map(sigmoid)).collect())
+    let rows: Vec<usize> = (0..table.rows()).collect();
+    let predictors = own.predictors_of(&table.columns, &rows)?.values;
+    let reading = Reading { partner_factors: Vec::new(), variances: own.variances.clone(), log_cap: model.reading().log_cap };
+    let predictions = reading.predict(model.task, &predictors, None).pop().ok_or_else(|| broken("no own prediction"))?;
+    Ok(table.ids.into_iter().zip(predictions).collect())
 }
 
 /// A user's cells by column.

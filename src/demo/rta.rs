@@ -25,9 +25,11 @@ pub(super) const STORY: Story = Story {
     companies: "The shop knows its former buyers' devices; a source of advertising data knows what they look at now.",
     wanted: "buyers",
     verb: "buy",
+    task: "logistic",
+    channel: None,
     shape: Shape {
         owner_header: "device,days_since_order,orders_365d,basket_mean,newsletter,returns_share,app_opens_30d",
-        label: "bought_after_advert",
+        labels: &["bought_after_advert"],
         partner_header: "idfa,shops_visited_7d,category_pages_7d,price_comparisons_7d,adverts_seen_7d,clicks_7d,wifi_share,night_share,device_age_months",
         owner_id: "device",
         partner_id: "idfa",
@@ -41,7 +43,7 @@ pub(super) const STORY: Story = Story {
     threshold: Some(PRICE / PURCHASE),
 };
 
-fn draw(seed: u64, index: usize) -> Person {
+fn draw(seed: u64, index: usize, _new: bool) -> Person {
     let mut draws = Draws::of(seed, index);
     let (intention, loyalty) = (draws.normal(), draws.normal());
 
@@ -74,6 +76,7 @@ fn draw(seed: u64, index: usize) -> Person {
              {device_age_months}"
         ),
         outcome: f64::from(bit(buys)),
+        group: "",
         id,
     }
 }

@@ -20,9 +20,11 @@ pub(super) const STORY: Story = Story {
     companies: "The app knows who likes it; a messenger knows who writes to many people.",
     wanted: "inviting users",
     verb: "invite",
+    task: "logistic",
+    channel: None,
     shape: Shape {
         owner_header: "email,lessons_7d,streak_days,rating_given,errors_share,premium,sessions_7d",
-        label: "shared_within_7_days",
+        labels: &["shared_within_7_days"],
         partner_header: "mail,contacts,groups,messages_7d,links_shared_7d,photos_7d,stories_7d,reply_minutes,account_months",
         owner_id: "email",
         partner_id: "mail",
@@ -36,7 +38,7 @@ pub(super) const STORY: Story = Story {
     threshold: None,
 };
 
-fn draw(seed: u64, index: usize) -> Person {
+fn draw(seed: u64, index: usize, _new: bool) -> Person {
     let mut draws = Draws::of(seed, index);
     let (sociability, satisfaction) = (draws.normal(), draws.normal());
 
@@ -68,6 +70,7 @@ fn draw(seed: u64, index: usize) -> Person {
             "{spelt},{contacts},{groups},{messages_7d},{links_shared_7d},{photos_7d},{stories_7d},{reply_minutes:.1},{account_months}"
         ),
         outcome: f64::from(bit(shares)),
+        group: "",
         id,
     }
 }

@@ -22,9 +22,11 @@ pub(super) const STORY: Story = Story {
     companies: "An app knows what users do inside it; a payment firm knows what they spend elsewhere.",
     wanted: "buyers",
     verb: "buy",
+    task: "logistic",
+    channel: None,
     shape: Shape {
         owner_header: "email,sessions_7d,days_since_install,level_reached,ad_clicks,device_price,channel_paid",
-        label: "vip_within_30_days",
+        labels: &["vip_within_30_days"],
         partner_header: "mail,orders_90d,spend_90d,refunds,subscriptions,card_premium,weekday_share,categories,months_active",
         owner_id: "email",
         partner_id: "mail",
@@ -38,7 +40,7 @@ pub(super) const STORY: Story = Story {
     threshold: None,
 };
 
-fn draw(seed: u64, index: usize) -> Person {
+fn draw(seed: u64, index: usize, _new: bool) -> Person {
     let mut draws = Draws::of(seed, index);
     let (wealth, engagement) = (draws.normal(), draws.normal());
 
@@ -74,6 +76,7 @@ fn draw(seed: u64, index: usize) -> Person {
             bit(card_premium)
         ),
         outcome: f64::from(bit(buys)),
+        group: "",
         id,
     }
 }

@@ -109,6 +109,47 @@ fn share_score_orders_users_by_how_often_they_invite() {
 }
 
 #[test]
+fn lifetime_value_predicts_what_new_users_spend() {
+    let _machine = together();
+    let story = play("lifetime_value");
+    let tenth = |number: usize| numbers(&story.answer, &format!("tenth {number:>2}"));
+    // Number of the tenth, predicted, spent, spent in the order of own columns: the last two words of units are no numbers.
+    let [_, predicted, spent, by_own] = tenth(1)[..] else { panic!("{}", story.answer) };
+    assert!(within(predicted / spent, 1.0, 0.25) && spent > 1.2 * by_own, "{}", story.answer);
+    assert!(tenth(10)[2] < 0.1 * spent, "{}", story.answer);
+    let [joint, own, chance, total] = numbers(&story.answer, "the best fifth")[..] else { panic!("{}", story.answer) };
+    assert!(joint > own + 5.0 && own > chance + 20.0 && within(total, 1.0, 0.1), "{}", story.answer);
+    // Three horizons of one match, none below a shorter one.
+    let labels: Vec<&str> = story.report["horizons"]["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
+    assert_eq!(labels, ["spend_7d", "spend_30d", "spend_365d"]);
+    let scores = std::fs::read_to_string(story.place.join("owner-new/scores.csv")).unwrap();
+    assert!(scores.starts_with("email,score_spend_7d,score_spend_30d,score_spend_365d,decile,model\n"), "{}", &scores[..80]);
+    for line in scores.lines().skip(1) {
+        let amounts: Vec<f64> = line.split(',').skip(1).take(3).map(|cell| cell.parse().unwrap()).collect();
+        assert!(amounts.is_sorted() && amounts[0] >= 0.0, "{line}");
+    }
+}
+
+#[test]
+fn channel_quality_sees_what_a_new_channel_is_worth() {
+    let _machine = together();
+    let story = play("channel_quality");
+    for channel in ["organic", "search", "video", "friends"] {
+        let [_, joint, own, spent, _] = numbers(&story.answer, channel)[..] else { panic!("{}", story.answer) };
+        assert!(within(joint / spent, 1.0, 0.15) && within(own / spent, 1.0, 0.15), "{channel}: {}", story.answer);
+    }
+    let verdicts = |channel: &str| {
+        let line = story.answer.lines().find(|line| line.trim_start().starts_with(channel)).unwrap();
+        let by = |who: &str| line.contains(&format!("does not pay {who}"));
+        [by("by the joint model"), by("by own columns"), by("in the end")]
+    };
+    assert_eq!(verdicts("influencer"), [false, true, false], "{}", story.answer);
+    assert_eq!(verdicts("rewarded"), [true, false, true], "{}", story.answer);
+    let channels = &story.report["channels"];
+    assert!(channels["cells"].as_array().is_some_and(|cells| cells.len() == 4), "{channels}");
+}
+
+#[test]
 fn the_demo_ends_with_a_report_that_needs_no_network() {
     let _machine = together();
     let folder = TempDir::new().unwrap();

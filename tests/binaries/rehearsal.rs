@@ -262,7 +262,8 @@ fn cdnow_spend_by_a_hurdle_meets_its_published_value() {
     assert!(users == number(&run.report, "/test_rows") && cells.iter().all(|cell| number(cell, "/users") >= 50.0));
     assert!(number(&run.report, "/money/joint/best/1") >= number(&run.report, "/money/joint/by_share/11/1"));
     let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
-    for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"] {
+    for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"]
+    {
         assert!(text.contains(words), "the report does not say `{words}`:\n{text}");
     }
     let html = std::fs::read_to_string(run.folder.path().join("results/report.html")).unwrap();

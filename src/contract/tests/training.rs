@@ -94,7 +94,8 @@ fn keys_of_other_tasks_are_refused_by_name() {
         assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
     }
     let reveal = |task: &str, item: &str| {
-        let text = with("task = \"logistic\"", &format!("task = \"{task}\"")).replacen("\"own_weights\",", &format!("\"own_weights\", {item}"), 1);
+        let text =
+            with("task = \"logistic\"", &format!("task = \"{task}\"")).replacen("\"own_weights\",", &format!("\"own_weights\", {item}"), 1);
         parse(&text, Side::Owner)
     };
     for (task, item, words) in [
