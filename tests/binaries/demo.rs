@@ -47,7 +47,7 @@ fn play(scenario: &str) -> Played {
 /// The numbers of the line that begins with these words, without separators of thousands.
 fn numbers(answer: &str, begin: &str) -> Vec<f64> {
     let line = answer.lines().find(|line| line.trim_start().starts_with(begin)).unwrap_or_else(|| panic!("no line {begin}: {answer}"));
-    line.split_whitespace().filter_map(|word| word.replace(',', "").parse().ok()).collect()
+    line.split_whitespace().filter_map(|word| word.trim_end_matches([';', ':', ',']).replace(',', "").parse().ok()).collect()
 }
 
 fn within(value: f64, wanted: f64, most: f64) -> bool {
