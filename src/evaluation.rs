@@ -5,8 +5,8 @@
 
 mod bootstrap;
 mod curves;
-pub(crate) mod random;
 mod money;
+pub(crate) mod random;
 mod ranking;
 mod value;
 mod wald;

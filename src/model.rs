@@ -180,7 +180,8 @@ impl ModelFile {
                 return Ok(model);
             }
             Some(found) => {
-                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA}, {SCHEMA_2} and {}", shown(&found), v1::SCHEMA);
+                let what =
+                    format!("the file's schema is {}, this program reads {MODEL_SCHEMA}, {SCHEMA_2} and {}", shown(&found), v1::SCHEMA);
                 return Err(Failure::new(Exit::Version, 722, what).hint("use the program version that wrote it, or train again"));
             }
             None => return Err(broken("it has no schema".into())),

@@ -19,8 +19,8 @@ pub(crate) use text::aligned;
 pub use headline::{Headline, Verdict};
 pub use json::Ordered;
 pub use partner::{PartnerReport, PartnerSchema};
-pub use value::{ChannelCell, Channels, HeadReport, Horizons, MoneyReport, ValueReport};
 pub use score::{NotScored, ScoreReport, ScoreSchema, ScoredUsers, UnfamiliarCells};
+pub use value::{ChannelCell, Channels, HeadReport, Horizons, MoneyReport, ValueReport};
 
 use crate::error::Failure;
 use crate::evaluation::{Curves, Gain, Metrics, Wald};

@@ -237,7 +237,9 @@ pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
                 Disclosure::OverlapToBoth => ("both", format!("{count} common users, and which own rows they are")),
                 Disclosure::SplitToPartner => ("partner", format!("train or test of each of {count} matched users")),
                 Disclosure::OwnWeights => ("both", format!("own weights: {learned} to the {own}, {told} to the {peer}")),
-                Disclosure::OwnStandardErrors => ("both", format!("standard errors of own weights: {learned} to the {own}, {told} to the {peer}")),
+                Disclosure::OwnStandardErrors => {
+                    ("both", format!("standard errors of own weights: {learned} to the {own}, {told} to the {peer}"))
+                }
                 Disclosure::ResidualVarianceToOwner if times == 1 => {
                     ("owner", "one number: the variance of the payers' log amounts around their predictions".to_owned())
                 }

@@ -8,8 +8,8 @@
 mod party;
 
 use colift::contract::{Disclosure, RateBucket};
-use colift::error::Exit;
 use colift::data::{Column, Split};
+use colift::error::Exit;
 use colift::recipe::Recipe;
 use colift::run::owner::OwnerOutcome;
 use colift::run::partner::PartnerOutcome;

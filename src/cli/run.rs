@@ -53,7 +53,8 @@ struct Written<'a> {
 impl Written<'_> {
     /// Writes the owner's files; returns the report as JSON and as text.
     fn owner(self, folder: &ResultFolder, outcome: OwnerOutcome) -> Result<(String, String), Failure> {
-        let OwnerOutcome { mut report, mut details, trained, more_trained, reading, recipe, model_id, own_model, scores, earlier_scores } = outcome;
+        let OwnerOutcome { mut report, mut details, trained, more_trained, reading, recipe, model_id, own_model, scores, earlier_scores } =
+            outcome;
         let reading = Some(reading);
         let own_model = Some(own_model);
         let object = |value: Result<serde_json::Value, serde_json::Error>| match value {
@@ -68,7 +69,9 @@ impl Written<'_> {
         });
         folder.file(
             "model.json",
-            ModelFile { own_model, reading, figures, ..self.model(trained, more_trained, recipe, model_id, report.train_rows)? }.to_json()?.as_bytes(),
+            ModelFile { own_model, reading, figures, ..self.model(trained, more_trained, recipe, model_id, report.train_rows)? }
+                .to_json()?
+                .as_bytes(),
         )?;
         if let Some(scores) = scores {
             folder.file("scores.csv", &self.scores(&scores, &earlier_scores)?)?;
@@ -114,10 +117,9 @@ impl Written<'_> {
         let terms: &TrainingTerms =
             shared.training().ok_or_else(|| Failure::new(Exit::Internal, 923, "a model without a training task"))?;
         let coefficients: Ordered<f64> = recipe.names().into_iter().zip(trained.coefficients).collect();
-        let more = more.into_iter().map(|head| MoreHead {
-            intercept: head.intercept,
-            coefficients: recipe.names().into_iter().zip(head.coefficients).collect(),
-        });
+        let more = more
+            .into_iter()
+            .map(|head| MoreHead { intercept: head.intercept, coefficients: recipe.names().into_iter().zip(head.coefficients).collect() });
         let owner = self.prepared.job.side() == Side::Owner;
         Ok(ModelFile {
             schema: ModelSchema::V3,

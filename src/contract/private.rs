@@ -141,7 +141,8 @@ impl PrivateJob {
         };
         for key in ["split", "allow_leaky", "format", "channel", "money"] {
             if side == Side::Partner && fields.has(key) {
-                let what = format!("{} has no meaning in the partner's job file: label, split, scores and figures are the owner's", shown(key));
+                let what =
+                    format!("{} has no meaning in the partner's job file: label, split, scores and figures are the owner's", shown(key));
                 return Err(usage(NO_MEANING, what).at(format!("[private] {key}")).hint(format!("remove {key}")));
             }
         }

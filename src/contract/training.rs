@@ -11,18 +11,8 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 /// Keys that only a training uses.
-pub(super) const KEYS: [&str; 10] = [
-    "label",
-    "labels",
-    "test_share",
-    "l2",
-    "clip",
-    "expected_rate",
-    "logit_range",
-    "label_scale",
-    "log_cap",
-    "min_payers",
-];
+pub(super) const KEYS: [&str; 10] =
+    ["label", "labels", "test_share", "l2", "clip", "expected_rate", "logit_range", "label_scale", "log_cap", "min_payers"];
 /// Most labels of one training.
 pub const MOST_LABELS: usize = 8;
 /// Payers among the matched training users below which a training on payers is refused, unless the job says otherwise.

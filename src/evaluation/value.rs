@@ -195,8 +195,11 @@ impl<'a> Value<'a> {
             2.0 * (sum / total - (n + 1.0) / 2.0) / n
         };
         let best = gini(&self.by_amount);
-        let (slope, spearman) =
-            if spread_s > 0.0 { (both / spread_s, ranked(&rank_s, &rank_y) / (ranked(&rank_s, &rank_s) * ranked(&rank_y, &rank_y)).sqrt()) } else { (0.0, 0.0) };
+        let (slope, spearman) = if spread_s > 0.0 {
+            (both / spread_s, ranked(&rank_s, &rank_y) / (ranked(&rank_s, &rank_s) * ranked(&rank_y, &rank_y)).sqrt())
+        } else {
+            (0.0, 0.0)
+        };
         let tenths = self.tenths_of(counts);
         let figures = ValueFigures {
             gini: gini(&self.by_prediction) / best,

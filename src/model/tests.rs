@@ -93,7 +93,10 @@ fn survives_being_written_and_read() {
 fn another_schema_is_refused_by_name() {
     let failure = changed(Side::Owner, "colift.model/2", "colift.model/4");
     assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
-    assert!(failure.what.contains("colift.model/4") && failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"), "{failure}");
+    assert!(
+        failure.what.contains("colift.model/4") && failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"),
+        "{failure}"
+    );
     assert_eq!(changed(Side::Owner, "\"schema\"", "\"scheme\"").exit, Exit::Data);
 }
 

@@ -30,7 +30,10 @@ impl Headline {
     fn of_value(value: &ValueReport) -> Self {
         let (joint, own) = (figure(value.joint.gini, 4), figure(value.own_only.gini, 4));
         let Some((_, gain)) = value.gain.0.iter().find(|(name, _)| name == "gini") else {
-            return Self { verdict: Verdict::Unknown, sentence: format!("Joint model: normalised Gini {joint} of {}", plain(&value.label)) };
+            return Self {
+                verdict: Verdict::Unknown,
+                sentence: format!("Joint model: normalised Gini {joint} of {}", plain(&value.label)),
+            };
         };
         let (estimate, lower, upper) = (figure(gain.estimate, 4), figure(gain.lower, 4), figure(gain.upper, 4));
         let numbers = format!("gain {estimate}, 95 % interval {lower} to {upper}");

@@ -241,7 +241,11 @@ pub(crate) fn tenths(title: &str, pairs: &[(f64, f64)], largest: f64) -> String 
         );
     }
     let middle = LEFT + plot_width / 2.0;
-    let _ = write!(out, "<text class=\"label\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">tenth of the users, highest predictions first</text>", HEIGHT - 8.0);
+    let _ = write!(
+        out,
+        "<text class=\"label\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">tenth of the users, highest predictions first</text>",
+        HEIGHT - 8.0
+    );
     for (place, (class, words)) in [("plus", "predicted, mean"), ("actual", "actual, mean")].into_iter().enumerate() {
         let (x, y) = (WIDTH - RIGHT - 120.0, TOP + 12.0 + 18.0 * place as f64);
         let _ = write!(

@@ -185,14 +185,7 @@ pub(super) fn channel_lines(channels: &Channels) -> Vec<Vec<String>> {
     let mut lines = vec![["channel", "users", "above 0", "predicted", "actual", "own: predicted"].map(str::to_owned).to_vec()];
     lines.extend(channels.cells.iter().map(|cell| {
         let mean = |value: f64| figure(value, 3);
-        vec![
-            plain(&cell.channel),
-            count(cell.users),
-            count(cell.payers),
-            mean(cell.predicted),
-            mean(cell.actual),
-            mean(cell.own_predicted),
-        ]
+        vec![plain(&cell.channel), count(cell.users), count(cell.payers), mean(cell.predicted), mean(cell.actual), mean(cell.own_predicted)]
     }));
     lines
 }

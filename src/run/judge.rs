@@ -66,9 +66,8 @@ pub(crate) fn figures(
 ) -> Result<(), Failure> {
     let table = &prepared.table;
     let (train_rows, test_rows) = (joint.rows_of(Split::Train), joint.rows_of(Split::Test));
-    let values_of = |rows: &[usize]| -> Vec<Vec<f64>> {
-        table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect()
-    };
+    let values_of =
+        |rows: &[usize]| -> Vec<Vec<f64>> { table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect() };
     let (train, test) = (values_of(&train_rows), values_of(&test_rows));
     let (mut predictors, mut variances) = (Vec::new(), Vec::new());
     for (place, values) in train.iter().enumerate() {

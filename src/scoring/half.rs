@@ -56,7 +56,8 @@ fn check(job: &Job, wanted: &str, model: &ModelFile) -> Result<(), Failure> {
             .hint("agree on a threshold between 0 and 1"));
     }
     if model.task != Task::Hurdle && terms.is_some_and(|terms| terms.output.contains(&ScoreOutput::Probability)) {
-        let what = format!("output lists `probability`, which models with task `hurdle` have; this model's task is `{}`", model.task.name());
+        let what =
+            format!("output lists `probability`, which models with task `hurdle` have; this model's task is `{}`", model.task.name());
         return Err(Failure::new(Exit::Usage, 808, what).hint("remove `probability` from output"));
     }
     if side == Side::Owner && model.own_model.is_none() {

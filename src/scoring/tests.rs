@@ -7,7 +7,7 @@ use super::*;
 use crate::contract::{ScoreOutput, ScoreTerms};
 use crate::data::{ColumnKind, IdKind, Values, Wishes};
 use crate::evaluation::random::normals;
-use crate::model::{ModelSchema, Task, OwnModel};
+use crate::model::{ModelSchema, OwnModel, Task};
 use crate::progress::Silent;
 use crate::recipe::{FitRows, Recipe};
 use std::fmt::Write;

@@ -136,7 +136,8 @@ impl<'a> Columns<'a> {
     /// Exit 1, E0810: it cannot be written.
     pub fn parquet(&self, out: impl Write + Send) -> Result<(), Failure> {
         let numbers = self.numbers();
-        let words = self.words().map(|output| (output.name(), if output == ScoreOutput::Decile { DataType::UInt8 } else { DataType::Boolean }));
+        let words =
+            self.words().map(|output| (output.name(), if output == ScoreOutput::Decile { DataType::UInt8 } else { DataType::Boolean }));
         let texts = |name: &str| Field::new(name, DataType::Utf8, false);
         let fields = self.id_names.iter().map(|name| texts(name));
         let fields = fields.chain(numbers.iter().map(|(name, _)| Field::new(name, DataType::Float64, false)));
@@ -163,7 +164,9 @@ impl<'a> Columns<'a> {
                 arrays.push(Arc::new(places.iter().map(|place| Some((*place as usize) < self.top)).collect::<BooleanArray>()));
             }
             if let Some(threshold) = self.terms.threshold {
-                arrays.push(Arc::new(self.scored.scores[rows.clone()].iter().map(|score| Some(*score >= threshold)).collect::<BooleanArray>()));
+                arrays.push(Arc::new(
+                    self.scored.scores[rows.clone()].iter().map(|score| Some(*score >= threshold)).collect::<BooleanArray>(),
+                ));
             }
             arrays.push(Arc::new(StringArray::from_iter_values(joint.iter().map(|joint| if *joint { "joint" } else { "own" }))));
             let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(failed)?;

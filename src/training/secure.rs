@@ -342,8 +342,7 @@ pub fn train(
     let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
     let whitened: Vec<f64> = opened.iter().map(|x| ring50::to_real(*x, WEIGHT_BITS)).collect();
     let weights = features.unwhiten(&whitened);
-    let residual_variance =
-        if schedule.residual_variance { residual_variance(&mut party, &whitened, response, ledger)? } else { None };
+    let residual_variance = if schedule.residual_variance { residual_variance(&mut party, &whitened, response, ledger)? } else { None };
     let errors = match schedule.standard_errors {
         true => Some(standard_errors(&mut party, schedule, &w, response, ledger)?),
         false => None,

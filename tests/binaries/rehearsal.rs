@@ -37,11 +37,11 @@ fn rehearse(owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Rehears
     Rehearsed { folder, ended, report }
 }
 
-fn number(value: &Value, path: &str) -> f64 {
+pub fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {path}"))
 }
 
-fn near(name: &str, value: f64, wanted: f64, within: f64) {
+pub fn near(name: &str, value: f64, wanted: f64, within: f64) {
     assert!((value - wanted).abs() <= within, "{name}: {value}, not {wanted} ± {within}");
 }
 
@@ -262,7 +262,8 @@ fn cdnow_spend_by_a_hurdle_meets_its_published_value() {
     assert!(users == number(&run.report, "/test_rows") && cells.iter().all(|cell| number(cell, "/users") >= 50.0));
     assert!(number(&run.report, "/money/joint/best/1") >= number(&run.report, "/money/joint/by_share/11/1"));
     let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
-    for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"] {
+    for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"]
+    {
         assert!(text.contains(words), "the report does not say `{words}`:\n{text}");
     }
     let html = std::fs::read_to_string(run.folder.path().join("results/report.html")).unwrap();

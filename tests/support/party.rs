@@ -6,7 +6,7 @@
 use colift::contract::Job;
 use colift::data::Side;
 use colift::error::Failure;
-use colift::model::{ModelFile, ModelSchema, Task, OwnModel};
+use colift::model::{ModelFile, ModelSchema, OwnModel, Task};
 use colift::progress::Silent;
 use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
@@ -215,11 +215,7 @@ pub fn world(sizes: Sizes, content: Content, seed: u64, terms: &Terms<'_>) -> Wo
             } else if terms.task == "linear" {
                 value = hidden + 0.5 * normal(&mut prg);
             }
-            owner.push(format!(
-                "{id},{value},{}{}",
-                if test { "test" } else { "train" },
-                columns(&mut prg, sizes.owner_columns)
-            ));
+            owner.push(format!("{id},{value},{}{}", if test { "test" } else { "train" }, columns(&mut prg, sizes.owner_columns)));
         }
         if i < sizes.common || i >= sizes.owner_rows {
             partner.push(format!("{id}{}", columns(&mut prg, sizes.partner_columns)));
@@ -267,15 +263,14 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
         let coefficients: colift::report::Ordered<f64> = recipe.names().into_iter().map(|name| (name, normal(&mut prg))).collect();
         let owner = side == Side::Owner;
         let print = |own: bool| if own == owner { "a" } else { "b" }.repeat(64);
-        let own_model =
-            owner.then(|| OwnModel {
-                train_rows: 1,
-                recipe: recipe.clone(),
-                intercept: 0.5,
-                coefficients: coefficients.clone(),
-                more_heads: Vec::new(),
-                variances: Vec::new(),
-            });
+        let own_model = owner.then(|| OwnModel {
+            train_rows: 1,
+            recipe: recipe.clone(),
+            intercept: 0.5,
+            coefficients: coefficients.clone(),
+            more_heads: Vec::new(),
+            variances: Vec::new(),
+        });
         let model = ModelFile {
             schema: ModelSchema::V2,
             model_id: "0f".repeat(16),

@@ -94,7 +94,8 @@ fn keys_of_other_tasks_are_refused_by_name() {
         assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
     }
     let reveal = |task: &str, item: &str| {
-        let text = with("task = \"logistic\"", &format!("task = \"{task}\"")).replacen("\"own_weights\",", &format!("\"own_weights\", {item}"), 1);
+        let text =
+            with("task = \"logistic\"", &format!("task = \"{task}\"")).replacen("\"own_weights\",", &format!("\"own_weights\", {item}"), 1);
         parse(&text, Side::Owner)
     };
     for (task, item, words) in [
@@ -124,7 +125,7 @@ fn channel_and_money_are_the_owners() {
     }
     let partner = super::PARTNER.replacen("id = ", "channel = \"source\"\nid = ", 1);
     assert!(parse(&partner, Side::Partner).unwrap_err().what.contains("has no meaning in the partner's job file"));
-    let overlap = super::OVERLAP.replacen("[private]", "[private]\nchannel = \"source\"", 1);
+    let overlap = super::OVERLAP.replacen("\n[private]\n", "\n[private]\nchannel = \"source\"", 1);
     assert!(parse(&overlap, Side::Owner).unwrap_err().what.contains("`channel` has no meaning outside a training"));
     assert!(OWNER.contains("task = \"logistic\""));
 }
