@@ -13,7 +13,8 @@ mod verify;
 
 pub(crate) use run::{ended, write_report};
 
-use crate::data::Side;
+use crate::contract::Task;
+use crate::data::{Side, wording};
 use crate::error::{Exit, Failure};
 use crate::{demo, rehearse};
 use bench::BenchKind;
@@ -51,6 +52,18 @@ fn parse(side: Side) -> Result<Flags, Failure> {
     let command = Flags::command().name(name).bin_name(name).about(about).version(versions());
     let matches = command.try_get_matches().unwrap_or_else(|error| error.exit());
     Flags::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, 901, error.to_string()))
+}
+
+/// The task of this name.
+pub(crate) fn task(name: &str) -> Result<Task, Failure> {
+    Task::from_name(name).ok_or_else(|| {
+        let names = Task::ALL.map(Task::name);
+        Failure::new(Exit::Usage, 934, format!("unknown task {}", wording::shown(name))).hint(wording::suggestion(
+            name,
+            names,
+            &format!("one of {}", names.join(", ")),
+        ))
+    })
 }
 
 /// Program, wire and contract versions.

@@ -55,14 +55,7 @@ pub(crate) fn train(
         Failure::new(Exit::Usage, 931, format!("unknown id kind {}", wording::shown(&flags.id_kind)))
             .hint("opaque, email, phone, hash or device")
     })?;
-    let task = Task::from_name(&flags.task).ok_or_else(|| {
-        let names = Task::ALL.map(Task::name);
-        Failure::new(Exit::Usage, 934, format!("unknown task {}", wording::shown(&flags.task))).hint(wording::suggestion(
-            &flags.task,
-            names,
-            &names.join(", "),
-        ))
-    })?;
+    let task = crate::cli::task(&flags.task)?;
     // The files' own checks first, with the messages a run would give.
     let partner_id = flags.partner_id.as_ref().unwrap_or(&flags.id);
     let owner_spec = TableSpec {

@@ -1,7 +1,7 @@
 //! `data check`: a look at this side's files before any job; prints a page and writes a lock.
 
 use crate::cli::flags::{DataCheckFlags, DataCommand, DataFlags};
-use crate::cli::say;
+use crate::cli::{say, task};
 use crate::data::wording::{byte_size, shown, suggestion};
 use crate::data::{IdKind, STANDARD_INPUT, Side, TableSpec, check};
 use crate::error::{Exit, Failure};
@@ -38,7 +38,9 @@ fn check_data(side: Side, flags: &DataCheckFlags) -> Result<(), Failure> {
     let spec = TableSpec {
         id_kind,
         more_ids,
-        label: flags.label.clone(),
+        label: flags.label.last().cloned(),
+        earlier_labels: flags.label.split_last().map(|(_, earlier)| earlier.to_vec()).unwrap_or_default(),
+        label_kind: task(&flags.task)?.label_kind(),
         split: flags.split.clone(),
         exclude: flags.exclude.clone(),
         region: flags.region.clone(),

@@ -146,9 +146,12 @@ pub struct DataCheckFlags {
     /// How ids are spelt: opaque, email, phone, hash, device, or for a composite id such as phone+device [default: opaque]
     #[arg(long)]
     pub id_kind: Option<String>,
-    /// The owner's 0/1 label column
-    #[arg(long)]
-    pub label: Option<String>,
+    /// The owner's label column; of several horizons, separated by commas, all
+    #[arg(long, value_delimiter = ',')]
+    pub label: Vec<String>,
+    /// What is predicted, which says what labels may hold: logistic (0 and 1), linear, poisson, gamma, log_normal or hurdle
+    #[arg(long, default_value = "logistic")]
+    pub task: String,
     /// The owner's column of train and test
     #[arg(long)]
     pub split: Option<String>,

@@ -13,6 +13,7 @@ use super::read::{Read, check_label, missing_cells, read};
 use super::refusals::About;
 use super::roles::Role;
 use super::source::inputs;
+use super::targets::LabelKind;
 use super::wording::counted;
 use super::{Column, FileRead, Format, MISSING, Side, Split, TableSpec, Values};
 use crate::error::{Exit, Failure};
@@ -122,7 +123,10 @@ pub struct IdLine {
 /// The label.
 #[derive(Clone, Debug, Serialize)]
 pub struct LabelLine {
-    /// Rows with label 1.
+    /// What a positive is, in words.
+    #[serde(skip)]
+    pub words: &'static str,
+    /// Rows with label 1; of another kind of label above 0, of any number above the mean.
     pub positives: u64,
     /// Training rows and those of them with label 1, where the file says which they are.
     pub train: Option<(u64, u64)>,
@@ -185,7 +189,7 @@ pub fn check(spec: &TableSpec, side: Side) -> Result<Page, Failure> {
         numbers_repaired: counts.numbers_repaired,
         columns: column_lines(&read),
         ids: read.roles.contains(&Role::Id(0)).then(|| id_line(spec, &read.ids, &table.ids)),
-        label: table.label.as_ref().map(|label| label_line(label, table.split.as_deref())),
+        label: table.label.as_ref().map(|label| label_line(spec.label_kind, label, table.split.as_deref())),
         leaks: leaks.into_iter().map(|(name, auc)| (name.to_owned(), auc)).collect(),
         warnings: table.warnings.iter().map(ToString::to_string).collect(),
         refused,
@@ -288,7 +292,7 @@ fn id_line(spec: &TableSpec, counts: &IdCounts, ids: &[String]) -> IdLine {
     }
 }
 
-fn label_line(label: &[bool], split: Option<&[Split]>) -> LabelLine {
+fn label_line(kind: LabelKind, label: &[bool], split: Option<&[Split]>) -> LabelLine {
     let of = |wanted: Split| {
         let rows = split?.iter().zip(label).filter(|(mark, _)| **mark == wanted);
         let (mut all, mut positive) = (0, 0);
@@ -297,5 +301,10 @@ fn label_line(label: &[bool], split: Option<&[Split]>) -> LabelLine {
         }
         Some((all, positive))
     };
-    LabelLine { positives: label.iter().filter(|label| **label).count() as u64, train: of(Split::Train), test: of(Split::Test) }
+    let words = match kind {
+        LabelKind::YesNo => "are 1",
+        LabelKind::Number => "are above the mean",
+        LabelKind::Count | LabelKind::Amount => "are above 0",
+    };
+    LabelLine { words, positives: label.iter().filter(|label| **label).count() as u64, train: of(Split::Train), test: of(Split::Test) }
 }

@@ -50,7 +50,7 @@ pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<V
     let split = spec.split.as_ref().filter(|_| !spec.ids_only);
     let ids: Vec<&String> = spec.key_columns().collect();
     let wanted = ids.iter().map(|id| (304, "id", Some(*id))).chain(labels.iter().map(|label| (305, "label", Some(*label))));
-    let wanted = wanted.chain([(330, "channel", spec.channel.as_ref().filter(|_| !spec.ids_only))]);
+    let wanted = wanted.chain([(346, "channel", spec.channel.as_ref().filter(|_| !spec.ids_only))]);
     let wanted = wanted.chain([(306, "split", split)]);
     for (number, role, name) in wanted {
         let Some(name) = name.filter(|name| !header.contains(name)) else { continue };

@@ -188,7 +188,7 @@ impl Half {
         let mut by_id = HashMap::new();
         for record in reader.records() {
             let record = record.map_err(|_| unreadable())?;
-            let (id, score) = (record.get(0).ok_or_else(unreadable)?, record.iter().last().ok_or_else(unreadable)?);
+            let (id, score) = (record.get(0).ok_or_else(unreadable)?, record.iter().next_back().ok_or_else(unreadable)?);
             by_id.insert(id.to_owned(), score.parse::<f64>().map_err(|_| unreadable())?);
         }
         test.owner.iter().map(|row| by_id.get(&table.ids[*row]).copied().ok_or_else(unreadable)).collect()

@@ -22,13 +22,13 @@ use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_prod
 use colift_algebra::ring50;
 
 /// Fraction bits of the partner's numbers.
-const PARTNER_BITS: u32 = 6;
-/// Fraction bits of the owner's numbers: with a million rows the mean of 2·z_p·a may be up to 512.
-const OWNER_BITS: u32 = 14;
+const PARTNER_BITS: u32 = 10;
+/// Fraction bits of the owner's numbers: with a million rows the mean of |2·z_p·a| may be up to 128.
+const OWNER_BITS: u32 = 12;
 /// The partner's part of a predictor is cut at ± this, e^32 in money.
 const MOST: f64 = 32.0;
-/// Bits that bound the partner's numbers: z_p² has 16, and the sign.
-const ENTRY_BITS: u32 = 17;
+/// Bits that bound the partner's numbers: z_p² has 20, and the sign.
+const ENTRY_BITS: u32 = 21;
 
 /// The plan of the inner product.
 pub(crate) fn plan(rows: usize) -> Result<Plan, AlgebraError> {

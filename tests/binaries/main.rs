@@ -12,4 +12,5 @@ mod refusals;
 mod rehearsal;
 mod scoring;
 mod surface;
+mod value;
 mod world;

@@ -37,11 +37,11 @@ fn rehearse(owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Rehears
     Rehearsed { folder, ended, report }
 }
 
-fn number(value: &Value, path: &str) -> f64 {
+pub fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {path}"))
 }
 
-fn near(name: &str, value: f64, wanted: f64, within: f64) {
+pub fn near(name: &str, value: f64, wanted: f64, within: f64) {
     assert!((value - wanted).abs() <= within, "{name}: {value}, not {wanted} ± {within}");
 }
 

@@ -26,7 +26,7 @@ impl Page {
                 part.map_or_else(String::new, |(rows, ones)| format!("; {name}: {} of {}", grouped(ones), grouped(rows)))
             };
             let (train, test) = (part("train", label.train), part("test", label.test));
-            lines.push(format!("label    {} of {} are 1{train}{test}", grouped(label.positives), grouped(self.rows)));
+            lines.push(format!("label    {} of {} {}{train}{test}", grouped(label.positives), grouped(self.rows), label.words));
         }
         lines.push(String::new());
         lines.extend(table(&self.columns));
