@@ -6,6 +6,7 @@ pub(crate) mod flags;
 mod keys;
 mod meeting;
 mod model;
+mod receipt;
 mod run;
 mod score;
 mod sign;
@@ -95,6 +96,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Sign(arguments) => sign::sign(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Receipt(arguments) => receipt::receipt(&arguments.command),
         Command::Score(arguments) => score::score(side, &arguments, stop),
         Command::Demo(flags) => owners_only(side, "demo").and_then(|()| demo::play(flags.scenario, &flags.settings, stop)),
         Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {

@@ -11,6 +11,7 @@ mod fields;
 mod parse;
 mod private;
 mod rate;
+pub mod receipt;
 mod score;
 mod terms;
 #[cfg(test)]

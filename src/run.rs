@@ -5,6 +5,7 @@
 //! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
 
 pub(crate) mod agree;
+mod facts;
 mod judge;
 pub mod owner;
 pub mod partner;
@@ -12,6 +13,8 @@ pub(crate) mod scores;
 mod split;
 mod train;
 
+pub(crate) use facts::Opening;
+pub use facts::{Facts, Ran};
 pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align_by_keys, overlap};
@@ -72,6 +75,18 @@ pub struct OverlapOutcome {
     pub peer_rows: u64,
     /// What was opened.
     pub opened: Vec<Opened>,
+    /// What the receipt says.
+    pub facts: Facts,
+}
+
+impl Ran for Outcome {
+    fn facts(&self) -> &Facts {
+        match self {
+            Self::Overlap(outcome) => &outcome.facts,
+            Self::Owner(outcome) => &outcome.facts,
+            Self::Partner(outcome) => &outcome.facts,
+        }
+    }
 }
 
 /// What both sides have after the training.
@@ -128,9 +143,11 @@ pub fn over(
     let Some(training) = shared.training() else {
         let counted = overlap(channel, role, &table.ids, &terms, &matching)?;
         ledger.note(Disclosure::OverlapToBoth, 1, 1)?;
+        let facts = Facts::new(&ledger, shared, job.side(), Opening::default())?;
         agree::finished(channel, job.side())?;
         clock.end(channel.counters());
         return Ok(Outcome::Overlap(OverlapOutcome {
+            facts,
             matched: counted.common,
             peer_rows: counted.peer_rows,
             opened: vec![Opened {
@@ -153,18 +170,25 @@ pub fn over(
 
     clock.begin("evaluate");
     progress.stage("evaluation", 0, 1);
+    let sizes = Opening {
+        matched: joint.aligned.rows.len(),
+        test_users: joint.rows_of(Split::Test).len(),
+        own_weights: joint.trained.first().map_or(0, |head| head.coefficients.len() + usize::from(job.side() == Side::Owner)),
+        functions: joint.trained.len(),
+    };
     let mut outcome = match job.side() {
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, training, joint, &mut ledger)?)),
         Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
     };
+    let facts = Facts::new(&ledger, shared, job.side(), sizes)?;
     agree::finished(channel, job.side())?;
     progress.stage("evaluation", 1, 1);
     clock.end(channel.counters());
     let opened = opened(&ledger, job.side(), "test users");
     match &mut outcome {
-        Outcome::Owner(o) => o.details.opened = opened,
-        Outcome::Partner(p) => p.report.opened = opened,
-        Outcome::Overlap(_) => {}
+        Outcome::Owner(o) => (o.details.opened, o.facts) = (opened, facts),
+        Outcome::Partner(p) => (p.report.opened, p.facts) = (opened, facts),
+        Outcome::Overlap(o) => o.facts = facts,
     }
     Ok(outcome)
 }

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::recipe::Unfamiliar;
 use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
 use crate::resources::StageClock;
-use crate::run::{FEWEST_PARTNER_COLUMNS, agree, align_table, matching_terms, opened, scores};
+use crate::run::{FEWEST_PARTNER_COLUMNS, Facts, Opening, Ran, agree, align_table, matching_terms, opened, scores};
 use crate::training::heads::{Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
@@ -45,6 +45,14 @@ pub struct Outcome {
     pub scored: Option<Scored>,
     /// For people: what the files had that the training had not.
     pub notes: Vec<String>,
+    /// What the receipt says.
+    pub facts: Facts,
+}
+
+impl Ran for Outcome {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
 }
 
 /// The owner's scores, one a row of its table.
@@ -159,6 +167,8 @@ pub fn over(
             Some(scored)
         }
     };
+    let sizes = Opening { matched, functions: mine.values.len(), ..Opening::default() };
+    let facts = Facts::new(&ledger, job.shared(), job.side(), sizes)?;
     agree::finished(channel, job.side())?;
     progress.stage("scoring", 1, 1);
     clock.end(channel.counters());
@@ -171,7 +181,7 @@ pub fn over(
         notes.push(found);
     }
     report.unfamiliar = unfamiliar.into_iter().map(cells).collect();
-    Ok(Outcome { report, scored, notes })
+    Ok(Outcome { report, scored, notes, facts })
 }
 
 /// Predictors of the last label's first head.

@@ -11,9 +11,11 @@ mod link;
 mod pairing;
 pub mod past_runs;
 mod pins;
+pub mod receipt;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 pub use greeting::{Greeting, WIRE_VERSIONS, greet};
 pub use home::Home;
@@ -23,3 +25,4 @@ pub use pairing::{PairingView, pair};
 pub use past_runs::PastRuns;
 pub use pins::{Pin, Pins};
 pub use signature::{BothSigned, ContractSignature};
+pub use transcript::{Recorded, Told, Transcript};

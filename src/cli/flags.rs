@@ -35,6 +35,8 @@ pub enum Command {
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
     Score(RunFlags),
+    /// Show or check the receipt of a run, offline
+    Receipt(ReceiptFlags),
     /// Check this program against every published vector it uses, and print the table
     Verify(VerifyFlags),
     /// Measure a training or a matching: both real programs on loopback, data made from a seed (owner's program)
@@ -206,6 +208,32 @@ pub struct RunFlags {
     /// Seconds without any sign of life from the peer before giving up
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
+}
+
+/// Flags of `receipt`.
+#[derive(Debug, Args)]
+pub struct ReceiptFlags {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ReceiptCommand,
+}
+
+/// The forms of `receipt`.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Check everything about a receipt and print it as a page
+    Show {
+        /// A results folder, or its receipt.json
+        receipt: PathBuf,
+    },
+    /// Check contract, chain, signatures and opened items, and the results beside it; exit code 30 where anything does not fit
+    Verify {
+        /// A results folder, or its receipt.json
+        receipt: PathBuf,
+        /// The folder of the results, where the receipt lies elsewhere
+        #[arg(long, value_name = "FOLDER")]
+        results: Option<PathBuf>,
+    },
 }
 
 /// Flags of `verify`.

@@ -1,21 +1,27 @@
 //! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
 
 use crate::cli::flags::RunFlags;
+use crate::contract::receipt::{Phase, result_hash};
 use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
 use crate::report::Cost;
+use crate::report::StageCost;
 use crate::resources::StageClock;
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
+use crate::run::Ran;
 use crate::run::agree;
 use crate::session::past_runs::{self, PastRuns, Sketch};
-use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, connect, greet};
+use crate::session::receipt::{self, Ground, Part};
+use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// One side of a job before it has met the peer.
@@ -130,15 +136,18 @@ impl<'a> Meeting<'a> {
         Ok(())
     }
 
-    /// Meets the pinned peer and runs `over` on the link; a failure is told to the peer by its exit code.
+    /// Meets the pinned peer, runs `over` on the link, has `write` write this side's files, and makes the receipt of it all with the
+    /// peer; prints the report and, last, the results folder. A failure is told to the peer by its exit code and leaves nothing.
     ///
     /// # Errors
-    /// The link's failures, and as `over`.
-    pub fn meet<T>(
-        mut self,
+    /// The link's failures, and as `over`, `write` and [`receipt::agree`].
+    pub fn meet<T: Ran>(
+        self,
         link: &Link,
+        rows: usize,
         over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
-    ) -> Result<(T, Met), Failure> {
+        write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
+    ) -> Result<(), Failure> {
         let (connect_timeout, idle) = (Duration::from_secs(self.flags.connect_timeout), Duration::from_secs(self.flags.idle_timeout));
         let limits = Limits { connect: connect_timeout, idle, ..Limits::default() };
         self.progress.waiting(match link {
@@ -147,50 +156,121 @@ impl<'a> Meeting<'a> {
         });
         let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
         self.progress.note("peer connected, key as pinned");
-        let outcome = match self.talk(&mut link, over) {
-            Ok(outcome) => outcome,
+        let (met, (line, text)) = match self.talk(&mut link, rows, over, write) {
+            Ok(done) => done,
             Err(failure) => {
                 tracing::error!(exit = failure.exit as u8, id = failure.id, "run ended");
                 link.abort(failure.exit as u8);
                 return Err(failure);
             }
         };
-        let cost = self.clock.cost(link.counters());
         link.close();
-        let (own, peer, json) = (self.identity.fingerprint(), self.peer, self.flags.json);
-        Ok((outcome, Met { folder: self.folder, own, peer, cost, ended: Timestamp::now(), json }))
+        met.finish(&line, &text)
     }
 
-    fn talk<T>(
-        &mut self,
+    fn talk<T: Ran>(
+        mut self,
         link: &mut TlsChannel,
+        rows: usize,
         over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
+    ) -> Result<(Met, (String, String)), Failure> {
         let greeting = greet(link, self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
-        let Some(signatures) = self.signature.exchange(link, self.side, self.peer)? else {
-            agree::terms(link, &self.shared)?;
+        let session = *link.session_id();
+        let mut channel = Recorded::new(link);
+        let Some(signatures) = self.signature.exchange(&mut channel, self.side, self.peer)? else {
+            agree::terms(&mut channel, &self.shared)?;
             return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
         };
         tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
         if let Some((past, sketch)) = &mut self.ledger {
             past.record(sketch, Timestamp::now())?;
         }
-        let session = *link.session_id();
-        let outcome = over(&mut Watched::new(link, &self.progress), &session, &mut self.clock, &self.progress)?;
+        let outcome = over(&mut Watched::new(&mut channel, &self.progress), &session, &mut self.clock, &self.progress)?;
         if self.stop.is_raised() {
             return Err(colift_channel::ChannelError::Interrupted { waiting_for: "the end of the run" }.into());
         }
-        Ok(outcome)
+        let (facts, transcript) = (outcome.facts().clone(), channel.transcript());
+        facts.check_wire(self.side, &transcript.sent.kinds, &transcript.received.kinds)?;
+        let (own, ended) = (self.identity.fingerprint(), Timestamp::now());
+        let cost = self.clock.cost(channel.counters());
+        let phases = cost.stages.0.iter().map(|(name, stage)| Phase { name: name.clone(), sent: sent_by(self.side, stage) }).collect();
+        let met = Met { folder: self.folder, own, peer: self.peer, cost, ended, json: self.flags.json };
+        let written = write(&met, outcome)?;
+        let part = Part {
+            program: receipt::this_program(),
+            rows: rows as u64,
+            matched: facts.matched,
+            phases,
+            opened: facts.opened,
+            ended: ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            result: String::new(),
+        };
+        let ground = Ground {
+            side: self.side,
+            identity: &self.identity,
+            peer: self.peer,
+            shared: &self.shared,
+            signatures: &signatures,
+            session: &session,
+        };
+        let receipt = receipt::agree(channel, &ground, part, result_hash(&hashes(met.folder.path())?))?;
+        met.folder.file(RECEIPT, receipt.to_json()?.as_bytes())?;
+        Ok((met, written))
+    }
+}
+
+/// The receipt's file.
+pub const RECEIPT: &str = "receipt.json";
+
+/// Bytes that a side sent in a stage.
+fn sent_by(side: Side, stage: &StageCost) -> u64 {
+    let sent = match side {
+        Side::Owner => stage.bytes_sent.owner,
+        Side::Partner => stage.bytes_sent.partner,
+    };
+    sent.unwrap_or_default()
+}
+
+/// The result files of a folder and their hashes; the log, which still grows, and the receipt are not among them.
+///
+/// # Errors
+/// Exit 1: a file cannot be read.
+pub fn hashes(folder: &Path) -> Result<Vec<(String, [u8; 32])>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Internal, 477, format!("the results cannot be read: {error}")).at(folder.display().to_string())
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if path.is_file() && name != RECEIPT && name != "run.log" {
+            let (mut hash, mut file) = (Sha256::new(), std::fs::File::open(&path).map_err(failed)?);
+            std::io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(failed)?;
+            found.push((name, hash.finalize().into()));
+        }
+    }
+    Ok(found)
+}
+
+/// What is written is hashed.
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
 impl Met {
     /// Gives the folder its name, prints the report and, last, the folder.
-    ///
-    /// # Errors
-    /// Exit 1 where the folder cannot be finished.
-    pub fn finish(self, line: &str, text: &str) -> Result<(), Failure> {
+    fn finish(self, line: &str, text: &str) -> Result<(), Failure> {
         tracing::info!("run complete");
         let place = self.folder.finish()?;
         let mut stdout = std::io::stdout().lock();

@@ -6,13 +6,15 @@ use crate::contract::{Job, TrainingTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
 use crate::model::{ModelFile, ModelSchema, MoreHead};
+use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
+use crate::resources::StageClock;
 use crate::results::ResultFolder;
 use crate::run::{Outcome, OverlapOutcome, Prepared, over, owner::OwnerOutcome, partner::PartnerOutcome, prepare, recipe_table};
 use crate::training::secure::Trained;
-use colift_channel::StopFlag;
 use colift_channel::tls::Fingerprint;
+use colift_channel::{Channel, StopFlag};
 use jiff::Timestamp;
 
 /// Runs this side of a job. Prints the results folder last.
@@ -30,15 +32,17 @@ pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure>
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, prepared.table.warnings.iter().map(ToString::to_string));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    let (outcome, met) = meeting
-        .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
-    let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };
-    let (line, text) = match outcome {
-        Outcome::Owner(outcome) => out.owner(&met.folder, *outcome)?,
-        Outcome::Partner(outcome) => out.partner(&met.folder, *outcome)?,
-        Outcome::Overlap(outcome) => out.overlap(&met.folder, &outcome)?,
+    let over = |channel: &mut dyn Channel, session: &[u8; 32], clock: &mut StageClock, progress: &dyn Progress| {
+        over(channel, session, &prepared, clock, progress)
     };
-    met.finish(&line, &text)
+    meeting.meet(&prepared.job.private().link, prepared.table.rows(), over, |met, outcome| {
+        let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };
+        match outcome {
+            Outcome::Owner(outcome) => out.owner(&met.folder, *outcome),
+            Outcome::Partner(outcome) => out.partner(&met.folder, *outcome),
+            Outcome::Overlap(outcome) => out.overlap(&met.folder, &outcome),
+        }
+    })
 }
 
 /// What every artefact of a run carries.
@@ -53,8 +57,19 @@ struct Written<'a> {
 impl Written<'_> {
     /// Writes the owner's files; returns the report as JSON and as text.
     fn owner(self, folder: &ResultFolder, outcome: OwnerOutcome) -> Result<(String, String), Failure> {
-        let OwnerOutcome { mut report, mut details, trained, more_trained, reading, recipe, model_id, own_model, scores, earlier_scores } =
-            outcome;
+        let OwnerOutcome {
+            mut report,
+            mut details,
+            trained,
+            more_trained,
+            reading,
+            recipe,
+            model_id,
+            own_model,
+            scores,
+            earlier_scores,
+            facts: _,
+        } = outcome;
         let reading = Some(reading);
         let own_model = Some(own_model);
         let object = |value: Result<serde_json::Value, serde_json::Error>| match value {
@@ -85,7 +100,7 @@ impl Written<'_> {
 
     /// Writes the partner's files.
     fn partner(self, folder: &ResultFolder, outcome: PartnerOutcome) -> Result<(String, String), Failure> {
-        let PartnerOutcome { mut report, trained, more_trained, recipe, model_id, notes } = outcome;
+        let PartnerOutcome { mut report, trained, more_trained, recipe, model_id, notes, facts: _ } = outcome;
         report.cost = self.cost.clone();
         let title = self.prepared.job.shared().terms().name.clone();
         let recipes = vec![recipe_table("", &recipe)];

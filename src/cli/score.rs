@@ -6,10 +6,12 @@ use crate::cli::{ended, write_report};
 use crate::contract::{Job, ScoreFormat};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
+use crate::progress::Progress;
 use crate::report::Details;
+use crate::resources::StageClock;
 use crate::scoring::write::{Columns, not_scored};
 use crate::scoring::{Outcome, Prepared, first_look, over, prepare};
-use colift_channel::StopFlag;
+use colift_channel::{Channel, StopFlag};
 use std::io::{BufWriter, Write};
 
 /// Scores the users of this side's job. Prints the results folder last.
@@ -28,15 +30,15 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, first_look(&prepared));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    let (outcome, met) = meeting
-        .meet(&prepared.job.private().link, |channel, session, clock, progress| over(channel, session, &prepared, clock, progress))?;
-    let (line, text) = write(&met, &prepared, outcome)?;
-    met.finish(&line, &text)
+    let over = |channel: &mut dyn Channel, session: &[u8; 32], clock: &mut StageClock, progress: &dyn Progress| {
+        over(channel, session, &prepared, clock, progress)
+    };
+    meeting.meet(&prepared.job.private().link, prepared.table.rows(), over, |met, outcome| write(met, &prepared, outcome))
 }
 
 /// Writes this side's files; returns the report as JSON and as text.
 fn write(met: &Met, prepared: &Prepared, outcome: Outcome) -> Result<(String, String), Failure> {
-    let Outcome { mut report, scored, notes } = outcome;
+    let Outcome { mut report, scored, notes, facts: _ } = outcome;
     let (table, private, shared) = (&prepared.table, prepared.job.private(), prepared.job.shared());
     if let (Some(scored), Some(terms)) = (&scored, shared.score()) {
         let spec = prepared.job.table_spec();

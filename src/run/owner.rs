@@ -8,7 +8,7 @@ use crate::evaluation::Wald;
 use crate::model::{MoreHead, OwnModel};
 use crate::recipe::{FitRows, Recipe};
 use crate::report::{Details, HeadReport, NoFigures, Ordered, ReportData};
-use crate::run::{Joint, Prepared, judge, recipe_table, scores, split};
+use crate::run::{Facts, Joint, Prepared, judge, recipe_table, scores, split};
 use crate::training::heads::{Head, LabelFit, Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
@@ -31,6 +31,8 @@ pub struct OwnerOutcome {
     pub recipe: Recipe,
     /// The model's name on both sides.
     pub model_id: String,
+    /// What the receipt says; filled in at the end of the run.
+    pub facts: Facts,
     /// The own columns alone, fitted on all own training rows.
     pub own_model: OwnModel,
     /// (position in the own table, joint prediction of the last label) of the test users, where the job lists them.
@@ -141,7 +143,19 @@ pub(crate) fn evaluate(
         earlier_scores = predictions.labels;
     }
     let Joint { recipe, model_id, .. } = joint;
-    Ok(OwnerOutcome { report, details, trained, more_trained, reading, recipe, model_id, own_model, scores: own_scores, earlier_scores })
+    Ok(OwnerOutcome {
+        report,
+        details,
+        trained,
+        more_trained,
+        reading,
+        recipe,
+        model_id,
+        facts: Facts::default(),
+        own_model,
+        scores: own_scores,
+        earlier_scores,
+    })
 }
 
 /// Fits the own columns on all own training rows, matched or not.

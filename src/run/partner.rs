@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::recipe::Recipe;
 use crate::report::PartnerReport;
 use crate::run::owner::{first_and_more, head_reports, inference, ordered};
-use crate::run::{Joint, Prepared, scores};
+use crate::run::{Facts, Joint, Prepared, scores};
 use crate::training::opening::Ledger;
 use crate::training::secure::Trained;
 use crate::training::twin::logits;
@@ -24,6 +24,8 @@ pub struct PartnerOutcome {
     pub recipe: Recipe,
     /// The model's name on both sides.
     pub model_id: String,
+    /// What the receipt says; filled in at the end of the run.
+    pub facts: Facts,
     /// Warnings of the run.
     pub notes: Vec<String>,
 }
@@ -55,5 +57,13 @@ pub(crate) fn evaluate(
         more_heads: head_reports(prepared, &joint.recipe, &more_trained),
         ..PartnerReport::default()
     };
-    Ok(PartnerOutcome { report, trained, more_trained, recipe: joint.recipe, model_id: joint.model_id, notes: joint.notes })
+    Ok(PartnerOutcome {
+        report,
+        trained,
+        more_trained,
+        recipe: joint.recipe,
+        model_id: joint.model_id,
+        facts: Facts::default(),
+        notes: joint.notes,
+    })
 }

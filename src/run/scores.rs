@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::training::opening::Ledger;
 use colift_channel::{Channel, Kind};
 
-const SCORES: Kind = Kind { code: 0x0583, name: "partner's part of the scores" };
+pub(crate) const SCORES: Kind = Kind { code: 0x0583, name: "partner's part of the scores" };
 
 /// Most rows of one frame.
 pub(crate) const FRAME_ROWS: usize = 1 << 20;

@@ -10,7 +10,7 @@ use colift_channel::{Channel, Kind};
 use colift_primitives::bits::Bits;
 use colift_primitives::hash::PartHash;
 
-const SPLIT: Kind = Kind { code: 0x0582, name: "train or test of the matched rows" };
+pub(crate) const SPLIT: Kind = Kind { code: 0x0582, name: "train or test of the matched rows" };
 
 /// The split of the aligned rows, the same on both sides.
 ///

@@ -13,6 +13,7 @@
 
 use super::{Home, Identity};
 use crate::contract::SharedJob;
+use crate::contract::receipt::{contract_statement as statement, signed_of};
 use crate::data::Side;
 use crate::data::wording::hex;
 use crate::error::{Exit, Failure};
@@ -54,11 +55,6 @@ pub struct BothSigned {
 
 fn digest_of(shared: &SharedJob) -> [u8; 32] {
     Sha256::digest(shared.canonical().as_bytes()).into()
-}
-
-/// What a side signs.
-fn statement(digest: &[u8; 32], side: Side) -> Vec<u8> {
-    format!("colift contract signature v1\n{side}\n{}\n", hex(digest)).into_bytes()
 }
 
 fn file_of(digest: &[u8; 32]) -> String {
@@ -107,8 +103,7 @@ impl ContractSignature {
         let signed = serde_json::from_slice::<SignatureFile>(&content)
             .ok()
             .filter(|file| file.schema == SCHEMA && file.digest == hex(&digest))
-            .and_then(|file| bytes_of(&file.signature))
-            .map(|bytes| Signed::from_bytes(&bytes))
+            .and_then(|file| signed_of(&file.signature))
             .filter(|signed| signed.is_of(identity.fingerprint(), &statement(&digest, side)));
         signed.map(|signed| Self { digest, signed }).ok_or_else(|| unsigned("the kept signature is damaged, or of another key"))
     }
@@ -139,18 +134,6 @@ impl ContractSignature {
 fn not_signed() -> Failure {
     Failure::new(Exit::Contract, 461, "the peer's signature of the contract is not by the key that is pinned here")
         .hint("the peer signs the job again; if that does not help, pair again")
-}
-
-/// 96 bytes in hex.
-fn bytes_of(text: &str) -> Option<[u8; Signed::BYTES]> {
-    let mut bytes = [0; Signed::BYTES];
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

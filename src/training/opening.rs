@@ -12,10 +12,10 @@ use colift_primitives::bits::{pack, unpack};
 /// Kinds of openings: here, and in `run::split` and `run::scores`, which send what is public to the contract in the clear.
 pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
 
-const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
-const VARIANCES: Kind = Kind { code: 0x0584, name: "shares of own variances" };
-const RESIDUALS: Kind = Kind { code: 0x0585, name: "share of the squared residuals" };
-const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
+pub(crate) const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
+pub(crate) const VARIANCES: Kind = Kind { code: 0x0584, name: "shares of own variances" };
+pub(crate) const RESIDUALS: Kind = Kind { code: 0x0585, name: "share of the squared residuals" };
+pub(crate) const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
 
 /// One opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
