@@ -384,7 +384,12 @@ fn amounts() -> ReportData {
         value: Some(value),
         horizons: Some(Horizons { labels: vec!["spend_7".into(), "spend_90".into()], violations: 0.021, label_violations: 0.0 }),
         channels: Some(Channels { column: "source".into(), cells: vec![cell], hidden: 2, hidden_users: 31 }),
-        money: Some(MoneyReport { terms: Money { cost: 1.0, value: 0.3 }, joint: profit(80.0), own_only: profit(75.0) }),
+        money: Some(MoneyReport {
+            terms: Money { cost: 1.0, value: 0.3 },
+            joint: profit(80.0),
+            own_only: profit(75.0),
+            gain: vec![Interval { estimate: 5.0, lower: -1.0, upper: 9.0 }],
+        }),
         more_heads: vec![HeadReport {
             label: "spend_90".into(),
             head: "log_amount".into(),
@@ -412,7 +417,8 @@ fn a_report_about_amounts_says_the_same_in_every_form() {
         "spend_7 ≤ spend_90: a later prediction was below an earlier one for 2.1 % of the test users",
         "1 (highest)",
         "2 channels with fewer than 50 test users or 5 above 0 left out, 31 users together",
-        "25.0 % of the users by the joint model earn 80.00, 25.0 % by the own columns 75.00 (difference +5.00)",
+        "25.0 % of them by the joint model earn 80.00, 25.0 % by the own columns 75.00 (difference +5.00)",
+        "5.00 (-1.00 to 9.00)",
         "Weights of log amount, owner's columns",
         "Figures of who is above 0",
     ] {
