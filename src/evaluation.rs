@@ -13,7 +13,7 @@ mod wald;
 
 pub use bootstrap::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Gain, Interval, paired_bootstrap};
 pub use curves::{CalibrationBin, Curves, Point};
-pub use money::{Money, Profit, ProfitPoint};
+pub use money::{Money, Profit, ProfitPoint, profit_bootstrap};
 pub use ranking::Ranking;
 pub use value::{Tenth, VALUE_LINES, Value, ValueFigures, ValueIntervals, ValueLine, value_bootstrap};
 pub use wald::Wald;

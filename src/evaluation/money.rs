@@ -1,6 +1,10 @@
 //! What it earns to contact the users with the highest predictions: profit by share of the users, and the best share.
 
+use super::bootstrap::{Interval, interval};
+use super::random::SplitMix;
 use super::ranking::cut;
+use super::value::{Order, draws_of};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Shares of the users that are looked at, in per cent.
@@ -74,6 +78,49 @@ impl Profit {
     }
 }
 
+/// Profit of the joint predictions minus that of others at every stated share, with 95 % intervals from a paired bootstrap of the users.
+#[must_use]
+pub fn profit_bootstrap(joint: &[f64], other: &[f64], actual: &[f64], money: Money, draws: usize, seed: u64) -> Option<Vec<Interval>> {
+    let n = actual.len();
+    let (first, second) = (Order::new(joint), Order::new(other));
+    let at = |order: &Order, predicted: &[f64], counts: &[u32]| {
+        let users: usize = counts.iter().map(|count| *count as usize).sum();
+        let mut groups = order.groups(counts, predicted, actual);
+        let (mut group, mut taken, mut sum) = ([0.0; 3], 0.0, 0.0);
+        let profit = |percent: &u32| {
+            let wanted = cut(f64::from(*percent) / 100.0, users) as f64;
+            while taken + group[0] < wanted {
+                (taken, sum) = (taken + group[0], sum + group[2]);
+                group = groups.next()?;
+            }
+            let part = if group[0] > 0.0 { (wanted - taken) / group[0] } else { 0.0 };
+            Some(money.value * (sum + group[2] * part) - money.cost * wanted)
+        };
+        SHARES.iter().map(profit).collect::<Option<Vec<f64>>>()
+    };
+    let difference = |counts: &[u32]| {
+        let (joint, other) = (at(&first, joint, counts)?, at(&second, other, counts)?);
+        Some(joint.iter().zip(&other).map(|(a, b)| a - b).collect::<Vec<f64>>())
+    };
+    let estimates = difference(&vec![1; n])?;
+    let drawn: Vec<Vec<f64>> = (0..draws_of(n, draws) as u64)
+        .into_par_iter()
+        .map_init(
+            || vec![0u32; n],
+            |counts, draw| {
+                counts.fill(0);
+                let mut random = SplitMix::new(seed, draw);
+                // By place in the order of the predictions, so that the file's order does not matter.
+                (0..n).for_each(|_| counts[first.0[random.below(n)].0 as usize] += 1);
+                difference(counts)
+            },
+        )
+        .flatten()
+        .collect();
+    let share = |(place, estimate): (usize, &f64)| interval(*estimate, drawn.iter().map(|draw| draw[place]).collect());
+    estimates.iter().enumerate().map(share).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -94,5 +141,21 @@ mod tests {
         let tied = Profit::new(&[1.0; 100], &actual, Money { cost: 0.0, value: 1.0 }).unwrap();
         assert!((tied.by_share[3].profit - 3.0).abs() < 1e-12);
         assert!(Profit::new(&[], &[], Money { cost: 0.0, value: 1.0 }).is_none());
+    }
+
+    #[test]
+    fn differences_of_profits_are_those_of_the_profits_and_their_intervals_hold_them() {
+        let actual: Vec<f64> = (0..400).map(|i| if i % 7 == 0 { f64::from(i % 90) } else { 0.0 }).collect();
+        let good: Vec<f64> = actual.iter().zip(0..).map(|(y, i)| y + f64::from(i * 31 % 50)).collect();
+        let bad: Vec<f64> = (0..400).map(|i| f64::from(i * 17 % 101)).collect();
+        let money = Money { cost: 1.0, value: 2.0 };
+        let (a, b) = (Profit::new(&good, &actual, money).unwrap(), Profit::new(&bad, &actual, money).unwrap());
+        let gains = profit_bootstrap(&good, &bad, &actual, money, 200, 3).unwrap();
+        for ((gain, a), b) in gains.iter().zip(&a.by_share).zip(&b.by_share) {
+            assert!((gain.estimate - (a.profit - b.profit)).abs() < 1e-9 && gain.lower <= gain.estimate && gain.estimate <= gain.upper);
+        }
+        assert!(gains[5].lower > 0.0, "a better order earns more: {:?}", gains[5]);
+        let last = gains[11];
+        assert!(last.lower.abs() < 1e-9 && last.upper.abs() < 1e-9, "everybody is everybody");
     }
 }

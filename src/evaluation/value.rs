@@ -26,6 +26,11 @@ const TENTHS: usize = 10;
 /// Rows times draws of a bootstrap: with more than 200,000 test users there are fewer than 1,000 draws.
 const MOST_WORK: usize = 200_000_000;
 
+/// Draws of a bootstrap of so many rows, of those asked for.
+pub(super) fn draws_of(rows: usize, draws: usize) -> usize {
+    draws.min(MOST_WORK / rows.max(1)).max(100)
+}
+
 /// The figures of one model's predicted amounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,10 +99,10 @@ impl From<Tenth> for (f64, f64, f64) {
 }
 
 /// Rows in the order of some numbers, highest first, with the end of every group of ties marked.
-struct Order(Vec<(u32, bool)>);
+pub(super) struct Order(pub(super) Vec<(u32, bool)>);
 
 impl Order {
-    fn new(by: &[f64]) -> Self {
+    pub(super) fn new(by: &[f64]) -> Self {
         let mut rows: Vec<u32> = (0..by.len() as u32).collect();
         rows.sort_unstable_by(|a, b| by[*b as usize].total_cmp(&by[*a as usize]).then(a.cmp(b)));
         let ends = |place: usize| rows.get(place + 1).is_none_or(|next| by[*next as usize] != by[rows[place] as usize]);
@@ -105,7 +110,7 @@ impl Order {
     }
 
     /// Groups of ties: how many rows, counted as often as they are drawn, and the sums of two columns.
-    fn groups<'a>(&'a self, counts: &'a [u32], s: &'a [f64], y: &'a [f64]) -> impl Iterator<Item = [f64; 3]> + 'a {
+    pub(super) fn groups<'a>(&'a self, counts: &'a [u32], s: &'a [f64], y: &'a [f64]) -> impl Iterator<Item = [f64; 3]> + 'a {
         let mut rows = self.0.iter();
         std::iter::from_fn(move || {
             let mut sums = [0.0; 3];
@@ -275,7 +280,7 @@ pub fn value_bootstrap(joint: &Value<'_>, other: &Value<'_>, draws: usize, seed:
     let (all_joint, all_other) = (joint.figures()?, other.figures()?);
     // The same draws whatever the order of the rows: rows are drawn by their place in the order of the predictions.
     let place: Vec<u32> = joint.by_prediction.0.iter().map(|(row, _)| *row).collect();
-    let draws = draws.min(MOST_WORK / n.max(1)).max(100);
+    let draws = draws_of(n, draws);
     let drawn: Vec<(ValueFigures, ValueFigures)> = (0..draws as u64)
         .into_par_iter()
         .map_init(

@@ -75,12 +75,24 @@ fn fields(model: &ModelFile) -> Vec<(&'static str, String)> {
     vec![
         ("name", plain(&model.name)),
         ("side", model.side.name().to_owned()),
-        ("label", optional(model.label.as_deref().map(plain))),
+        ("task", model.task.name().to_owned()),
+        ("label", optional(Some(model.labels().map(|label| plain(label)).collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty()))),
         ("made", format!("{} by version {}", model.created, plain(&model.program))),
         ("model", if model.model_id.is_empty() { "none: the file is of version 1".into() } else { model.model_id.clone() }),
         ("training rows", model.train_rows.to_string()),
         ("ridge, clip", format!("{}, ±{}", model.l2, model.clip)),
         ("intercept", optional(model.intercept.map(|value| signed(value, 4)))),
+        ("heads", model.functions().to_string()),
+        (
+            "variances",
+            optional(
+                model
+                    .reading
+                    .as_ref()
+                    .filter(|reading| !reading.variances.is_empty())
+                    .map(|reading| reading.variances.iter().map(|variance| figure(*variance, 4)).collect::<Vec<_>>().join(", ")),
+            ),
+        ),
         (
             "own model",
             optional(model.own_model.as_ref().map(|own| format!("{} features on {} rows", own.coefficients.0.len(), own.train_rows))),
@@ -114,7 +126,12 @@ pub fn show(model: &ModelFile) -> String {
     } else {
         "Own weights (standardised scale; the owner has the intercept)"
     };
-    part(whose, model.coefficients.0.iter().map(|(name, weight)| vec![plain(name), signed(*weight, 4)]).collect());
+    let lines = |weights: &Ordered<f64>| weights.0.iter().map(|(name, weight)| vec![plain(name), signed(*weight, 4)]).collect();
+    part(whose, lines(&model.coefficients));
+    for (place, head) in (2..).zip(&model.more_heads) {
+        let intercept = head.intercept.map(|value| format!(", intercept {}", signed(value, 4))).unwrap_or_default();
+        part(&format!("Own weights of head {place}{intercept}"), lines(&head.coefficients));
+    }
     out
 }
 
@@ -143,8 +160,13 @@ pub fn differences(a: &ModelFile, b: &ModelFile) -> Vec<String> {
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         changed(&format!("column {}", plain(name)), old.get(name).unwrap_or(&absent()), new.get(name).unwrap_or(&absent()));
     }
-    let weights = |weights: &Ordered<f64>| weights.0.iter().cloned().collect::<BTreeMap<String, f64>>();
-    let (old, new) = (weights(&a.coefficients), weights(&b.coefficients));
+    let weights = |model: &ModelFile| {
+        let more = (2..)
+            .zip(&model.more_heads)
+            .flat_map(|(place, head)| head.coefficients.0.iter().map(move |(name, weight)| (format!("{name} (head {place})"), *weight)));
+        model.coefficients.0.iter().cloned().chain(more).collect::<BTreeMap<String, f64>>()
+    };
+    let (old, new) = (weights(a), weights(b));
     let mut moves: Vec<(f64, String)> = old
         .keys()
         .chain(new.keys())

@@ -89,6 +89,62 @@ fn survives_being_written_and_read() {
     assert_eq!((failure.id, failure.place.unwrap()), (721, home.path().join("none.json").display().to_string()));
 }
 
+/// A hurdle with two horizons: four heads.
+fn hurdle(side: Side) -> ModelFile {
+    let owner = side == Side::Owner;
+    let plain = model(side);
+    let head = |intercept: f64| MoreHead { intercept: owner.then_some(intercept), coefficients: plain.coefficients.clone() };
+    let more_heads = vec![head(3.5), head(-1.0), head(4.0)];
+    ModelFile {
+        schema: ModelSchema::V3,
+        task: Task::Hurdle,
+        label: owner.then(|| "spend_30".into()),
+        earlier_labels: if owner { vec!["spend_7".into()] } else { Vec::new() },
+        more_heads: more_heads.clone(),
+        reading: owner.then(|| Reading { partner_factors: vec![1.0, 1.0], variances: vec![0.5, 0.75], log_cap: 12.0 }),
+        own_model: plain.own_model.clone().map(|own| OwnModel { more_heads: more_heads.clone(), variances: vec![0.5, 1.0], ..own }),
+        ..plain
+    }
+}
+
+#[test]
+fn a_hurdle_survives_being_written_and_read_and_its_heads_are_scored_in_one_pass() {
+    for side in [Side::Owner, Side::Partner] {
+        let hurdle = hurdle(side);
+        let text = hurdle.to_json().unwrap();
+        assert_eq!(ModelFile::from_json(&text).unwrap(), hurdle);
+        assert_eq!((text.contains("spend_7"), text.contains("partner_factors")), (side == Side::Owner, side == Side::Owner));
+        let columns = columns();
+        let all = hurdle.predictors_of(&columns, &[3, 5]).unwrap().values;
+        assert_eq!((all.len(), hurdle.functions()), (4, 4));
+        assert_eq!(all[0], hurdle.logits_of(&columns, &[3, 5]).unwrap().values);
+        if side == Side::Owner {
+            assert!((all[1][0] - all[0][0] - 6.0).abs() < 1e-12, "the same weights and another intercept");
+        }
+    }
+    let refused = |side: Side, change: fn(&mut ModelFile), words: &str| {
+        let mut broken = hurdle(side);
+        change(&mut broken);
+        let failure = broken.to_json().unwrap_err();
+        assert!(failure.id == 720 && failure.what.contains(words), "{words}: {failure}");
+    };
+    refused(Side::Owner, |model| model.schema = ModelSchema::V2, "version 2 is a logistic model");
+    refused(Side::Owner, |model| drop(model.more_heads.pop()), "number of heads");
+    refused(Side::Owner, |model| model.reading = None, "labels, factors or variances");
+    refused(Side::Owner, |model| model.earlier_labels.clear(), "labels, factors or variances");
+    refused(Side::Owner, |model| model.more_heads[0].intercept = None, "lacks a number");
+    refused(Side::Partner, |model| model.more_heads[0].intercept = Some(1.0), "one too many");
+    refused(Side::Partner, |model| model.earlier_labels.push("spend_7".into()), "labels, factors or variances");
+    refused(Side::Owner, |model| model.own_model.iter_mut().for_each(|own| own.variances.clear()), "own model has other heads");
+    let shown = page::show(&hurdle(Side::Owner));
+    for words in ["hurdle", "spend_7, spend_30", "Own weights of head 4, intercept +4.0000", ".5000, .7500"] {
+        assert!(shown.contains(words), "{words} in\n{shown}");
+    }
+    let mut other = hurdle(Side::Owner);
+    other.more_heads[1].coefficients.0[0].1 = 1.0;
+    assert_eq!(page::differences(&hurdle(Side::Owner), &other), ["weight of age (head 3): +.1250 → +1.0000"]);
+}
+
 #[test]
 fn another_schema_is_refused_by_name() {
     let failure = changed(Side::Owner, "colift.model/2", "colift.model/4");

@@ -5,7 +5,9 @@
 
 use super::*;
 use crate::error::Exit;
-use crate::evaluation::{BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Interval, paired_bootstrap};
+use crate::evaluation::{
+    BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Interval, Money, Profit, ProfitPoint, Tenth, VALUE_LINES, ValueFigures, ValueLine, paired_bootstrap,
+};
 use crate::training::twin::tests::Joined;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -349,4 +351,83 @@ fn weights_show_how_certain_they_are_where_that_was_opened() {
     let line = data.to_json_line().unwrap();
     assert!(line.contains(r#""owner_inference":{"zeta":{"standard_error":0.25,"z":0.04,"p":"#), "{line}");
     assert_eq!(ReportData::from_json(&line).unwrap(), data);
+}
+
+/// A report about amounts, with everything that goes with them.
+fn amounts() -> ReportData {
+    let figures = |gini: f64| ValueFigures { gini, share_top20: 0.67, slope: 0.76, mae: 35.1, ..ValueFigures::default() };
+    let intervals = |by: f64| {
+        let interval = |line: &ValueLine| (line.0.to_owned(), Interval { estimate: by, lower: by - 0.01, upper: by + 0.01 });
+        VALUE_LINES.iter().map(interval).collect::<Ordered<Interval>>()
+    };
+    let tenth = |place: usize| Tenth { users: 350.0, predicted: 10.0 * place as f64, actual: 9.0 * place as f64 };
+    let value = ValueReport {
+        label: "spend_90".into(),
+        rows: 3_503,
+        payers: 1_057,
+        mean: 29.5,
+        variance: Some(0.7927),
+        joint: figures(0.7053),
+        own_only: figures(0.6875),
+        own_all_rows: None,
+        intervals: intervals(0.7053),
+        gain: intervals(0.0178),
+        tenths: (1..=10).map(tenth).collect(),
+        own_tenths: (1..=10).map(tenth).collect(),
+    };
+    let cell = ChannelCell { channel: "a<b>-c".into(), users: 60, payers: 6, predicted: 1.0, actual: 2.0, own_predicted: 3.0 };
+    let profit =
+        |best: f64| Profit { by_share: vec![ProfitPoint { share: 0.1, profit: 50.0 }], best: ProfitPoint { share: 0.25, profit: best } };
+    let weights: Ordered<f64> = [("age".to_owned(), 0.25)].into_iter().collect();
+    ReportData {
+        earlier_values: vec![ValueReport { label: "spend_7".into(), ..value.clone() }],
+        value: Some(value),
+        horizons: Some(Horizons { labels: vec!["spend_7".into(), "spend_90".into()], violations: 0.021, label_violations: 0.0 }),
+        channels: Some(Channels { column: "source".into(), cells: vec![cell], hidden: 2, hidden_users: 31 }),
+        money: Some(MoneyReport {
+            terms: Money { cost: 1.0, value: 0.3 },
+            joint: profit(80.0),
+            own_only: profit(75.0),
+            gain: vec![Interval { estimate: 5.0, lower: -1.0, upper: 9.0 }],
+        }),
+        more_heads: vec![HeadReport {
+            label: "spend_90".into(),
+            head: "log_amount".into(),
+            intercept: Some(3.8),
+            owner_coefficients: Some(weights),
+            partner_coefficients: None,
+        }],
+        ..full()
+    }
+}
+
+#[test]
+fn a_report_about_amounts_says_the_same_in_every_form() {
+    let (data, details) = (amounts(), Details { label: "spend_90".into(), task: "hurdle".into(), ..details() });
+    let line = data.to_json_line().unwrap();
+    assert_eq!(ReportData::from_json(&line).unwrap(), data);
+    assert!(line.contains("\"gain\":{\"gini\":[0.0178,") && line.contains("[350.0,10.0,9.0]"), "{line}");
+    let headline = data.headline(&details);
+    assert_eq!(headline.verdict, Verdict::Gain);
+    assert!(headline.sentence.starts_with("Joint model: normalised Gini .7053 against .6875 with own columns alone (gain .0178"));
+    let (text, html) = (data.to_text(&details), data.to_html(&details));
+    for words in [
+        "task       hurdle",
+        "spend_90: 3,503 test users, 1,057 of them above 0, mean 29.50; variance of log amounts .7927",
+        "spend_7 ≤ spend_90: a later prediction was below an earlier one for 2.1 % of the test users",
+        "1 (highest)",
+        "2 channels with fewer than 50 test users or 5 above 0 left out, 31 users together",
+        "25.0 % of them by the joint model earn 80.00, 25.0 % by the own columns 75.00 (difference +5.00)",
+        "5.00 (-1.00 to 9.00)",
+        "Weights of log amount, owner's columns",
+        "Figures of who is above 0",
+    ] {
+        assert!(text.contains(words), "the text does not say `{words}`:\n{text}");
+    }
+    keep("amounts.html", &html);
+    assert_eq!(html.matches("Tenths by the joint model</figcaption><svg").count(), 2);
+    for words in ["a&lt;b&gt;-c", "By channel", "In money", "class=\"bar actual\"", "log amount, owner&#39;s columns"] {
+        assert!(html.contains(words), "the page does not hold `{words}`");
+    }
+    assert!(!html.contains("NaN") && !html.contains("a<b>"));
 }

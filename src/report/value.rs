@@ -111,6 +111,8 @@ pub struct MoneyReport {
     pub joint: Profit,
     /// By the own columns alone.
     pub own_only: Profit,
+    /// Joint minus own columns alone at each share, with 95 % intervals.
+    pub gain: Vec<Interval>,
 }
 
 /// `.7055 (.6761 to .7325)`.
@@ -203,12 +205,15 @@ pub(super) fn hidden_channels(channels: &Channels) -> Option<String> {
 
 /// The table of profits, its head first, and a sentence about the best shares.
 pub(super) fn money_lines(money: &MoneyReport) -> (Vec<Vec<String>>, String) {
-    let mut lines = vec![["users contacted", "profit, joint", "profit, own columns"].map(str::to_owned).to_vec()];
-    let pairs = money.joint.by_share.iter().zip(&money.own_only.by_share);
-    lines.extend(pairs.map(|(joint, own)| vec![format!("{:.0} %", 100.0 * joint.share), figure(joint.profit, 2), figure(own.profit, 2)]));
+    let head = ["users contacted", "profit, joint", "profit, own columns", "gain (95 % interval)"];
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    let pairs = money.joint.by_share.iter().zip(&money.own_only.by_share).zip(&money.gain);
+    lines.extend(pairs.map(|((joint, own), gain)| {
+        vec![format!("{:.0} %", 100.0 * joint.share), figure(joint.profit, 2), figure(own.profit, 2), interval_cell(gain, 2)]
+    }));
     let (joint, own) = (money.joint.best, money.own_only.best);
     let sentence = format!(
-        "a contact costs {}, one unit of the label is worth {}; best: {:.1} % of the users by the joint model earn {}, {:.1} % by the own columns {} (difference {})",
+        "A contact costs {}, one unit of the label is worth {}. Best, chosen on the same users: {:.1} % of them by the joint model earn {}, {:.1} % by the own columns {} (difference {})",
         figure(money.terms.cost, 2),
         figure(money.terms.value, 2),
         100.0 * joint.share,

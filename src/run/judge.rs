@@ -4,7 +4,8 @@ use crate::contract::{Task, TrainingTerms};
 use crate::data::{Column, Split, Values};
 use crate::error::Failure;
 use crate::evaluation::{
-    BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, Money, Profit, VALUE_LINES, Value, metrics, paired_bootstrap, value_bootstrap,
+    BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Curves, Money, Profit, VALUE_LINES, Value, metrics, paired_bootstrap, profit_bootstrap,
+    value_bootstrap,
 };
 use crate::model::OwnModel;
 use crate::report::{ChannelCell, Channels, CurvePair, Details, Horizons, MoneyReport, ReportData, ValueReport};
@@ -157,7 +158,8 @@ fn value_report(
 }
 
 fn money_report(joint: &[f64], own: &[f64], actual: &[f64], terms: Money) -> Option<MoneyReport> {
-    Some(MoneyReport { terms, joint: Profit::new(joint, actual, terms)?, own_only: Profit::new(own, actual, terms)? })
+    let gain = profit_bootstrap(joint, own, actual, terms, BOOTSTRAP_DRAWS, BOOTSTRAP_SEED)?;
+    Some(MoneyReport { terms, joint: Profit::new(joint, actual, terms)?, own_only: Profit::new(own, actual, terms)?, gain })
 }
 
 /// Test users by channel; `rows` are their rows in the table.

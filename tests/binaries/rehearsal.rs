@@ -261,6 +261,7 @@ fn cdnow_spend_by_a_hurdle_meets_its_published_value() {
     let users: f64 = cells.iter().map(|cell| number(cell, "/users")).sum::<f64>() + number(&run.report, "/channels/hidden_users");
     assert!(users == number(&run.report, "/test_rows") && cells.iter().all(|cell| number(cell, "/users") >= 50.0));
     assert!(number(&run.report, "/money/joint/best/1") >= number(&run.report, "/money/joint/by_share/11/1"));
+    assert_eq!(run.report["money"]["gain"].as_array().map(Vec::len), Some(12));
     let text = std::fs::read_to_string(run.folder.path().join("results/report.txt")).unwrap();
     for words in ["normalised Gini .705", "residual_variance_to_owner", "2 numbers for each of 3,503 test users", "By channel", "In money"]
     {
