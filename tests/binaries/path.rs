@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 /// An id that both files hold, in the test part, and cells that no figure of a run can equal.
 const CANARY: &str = "canary.bird.77411@example.org";
 const CELLS: [&str; 2] = ["86.4209753", "7.36912581"];
-const OWNER_FILES: [&str; 6] = ["model.json", "report.html", "report.json", "report.txt", "run.log", "scores.csv"];
-const PARTNER_FILES: [&str; 5] = ["model.json", "report.html", "report.json", "report.txt", "run.log"];
+const OWNER_FILES: [&str; 7] = ["model.json", "receipt.json", "report.html", "report.json", "report.txt", "run.log", "scores.csv"];
+const PARTNER_FILES: [&str; 6] = ["model.json", "receipt.json", "report.html", "report.json", "report.txt", "run.log"];
 
 /// One run through a counting relay, with everything logged, on files with a canary.
 struct Main {
@@ -100,6 +100,56 @@ fn mode(path: &Path) -> u32 {
 
 fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {path}: {value}"))
+}
+
+#[test]
+fn both_receipts_agree_and_stand_by_the_results() {
+    let main = &*MAIN;
+    let folders = SIDES.map(|side| results(&main.world, side, &main.ended[side as usize]));
+    let receipts = folders.each_ref().map(|folder| {
+        let text = std::fs::read_to_string(folder.join("receipt.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    });
+    for key in ["head", "entries", "signatures"] {
+        assert_eq!(receipts[0][key], receipts[1][key], "{key}");
+    }
+    // What was opened, as the report says it too; the wire from outside is a little more than the payloads.
+    let entry = |name: &str| receipts[0]["entries"].as_array().unwrap().iter().find(|entry| entry["entry"] == name).unwrap().clone();
+    let opened: Vec<String> =
+        entry("opened")["items"].as_array().unwrap().iter().map(|item| item["item"].as_str().unwrap().to_owned()).collect();
+    let listed = ["overlap_to_both", "split_to_partner", "converged_and_in_range", "own_weights", "scores_to_owner", "metrics_to_owner"];
+    assert_eq!(opened.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), listed.into());
+    let sent =
+        [&entry("transcript")["owner_to_partner"], &entry("transcript")["partner_to_owner"]].map(|wire| wire["bytes"].as_u64().unwrap());
+    for (side, (sent, wire)) in SIDES.into_iter().zip(sent.into_iter().zip(main.wire)) {
+        assert!(sent < wire && sent as f64 > 0.9 * wire as f64, "{side}: {sent} of {wire}");
+    }
+    for (side, folder) in SIDES.into_iter().zip(&folders) {
+        let folder = folder.to_str().unwrap();
+        let good = main.world.run(side, &["receipt", "verify", folder]);
+        assert!(good.fine().out.contains("result files") && good.out.contains("are those of the receipt"), "{}", good.out);
+        let page = main.world.run(side, &["receipt", "show", folder]);
+        assert!(
+            page.fine().out.contains(&format!("this is the {side}'s copy")) && page.out.contains("opened, and nothing else"),
+            "{}",
+            page.out
+        );
+        // The other side's results are not this receipt's; neither are results with one more file.
+        let other = folders[side.peer() as usize].to_str().unwrap();
+        main.world.run(side, &["receipt", "verify", folder, "--results", other]).failed_with_data(30, "E0478");
+        let copy = main.world.place(side).join("copied");
+        std::fs::create_dir(&copy).unwrap();
+        for path in list(Path::new(folder)) {
+            std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+        }
+        std::fs::write(copy.join("more.csv"), "id\n").unwrap();
+        main.world.run(side, &["receipt", "verify", copy.to_str().unwrap()]).failed_with_data(30, "E0478");
+        let receipt = std::fs::read_to_string(copy.join("receipt.json")).unwrap();
+        std::fs::write(copy.join("receipt.json"), receipt.replacen("\"matched\":", "\"matched\":1", 1)).unwrap();
+        main.world.run(side, &["receipt", "show", copy.to_str().unwrap()]).failed(&[30], &["does not verify"], "a changed receipt");
+        std::fs::remove_dir_all(&copy).unwrap();
+    }
+    main.world.run(Side::Owner, &["receipt", "show", "nothing"]).failed(&[13], &["cannot be read", "results folder"], "no receipt");
 }
 
 #[test]
@@ -272,7 +322,7 @@ fn the_other_side_may_listen_and_a_run_never_overwrites_another() {
     for ended in &second {
         assert_eq!(ended.fine().out.lines().last(), Some("results: here-2"));
         assert!(ended.out.starts_with("503 common users"), "{}", ended.out);
-        assert_eq!(names(&world.place(ended.side).join("here-2")), ["report.json", "report.txt", "run.log"]);
+        assert_eq!(names(&world.place(ended.side).join("here-2")), ["receipt.json", "report.json", "report.txt", "run.log"]);
         assert!(!world.place(ended.side).join("colift-runs").exists());
         assert!(names(&world.place(ended.side)).iter().all(|name| !name.starts_with('.')), "a hidden folder is left");
     }

@@ -149,7 +149,10 @@ fn three_horizons_of_one_match_are_trained_judged_and_scored_by_the_stored_halve
     assert!(models[1].get("reading").is_none() && models[1].get("label").is_none(), "the partner's half has no units and no labels");
     score_jobs(&world, models[0]["model_id"].as_str().unwrap(), |_, _| {});
     let folders: Vec<PathBuf> = SIDES
-        .map(|side| world.start(side, &["score", "--job", "score.toml", "--out", "scored", "--lines"]))
+        .map(|side| {
+            world.sign(side, "score.toml");
+            world.start(side, &["score", "--job", "score.toml", "--out", "scored", "--lines"])
+        })
         .map(|program| program.ended(HANG))
         .map(|ended| results(&world, ended.side, ended.fine()))
         .into();
@@ -167,6 +170,7 @@ fn three_horizons_of_one_match_are_trained_judged_and_scored_by_the_stored_halve
     }
     // What the model's task does not have is refused before the network.
     score_jobs(&world, models[0]["model_id"].as_str().unwrap(), |_, job| set(job, "shared.model", "00".repeat(16)));
+    world.sign(Side::Owner, "score.toml");
     world.run(Side::Owner, &["score", "--job", "score.toml"]).failed(&[2], &["E0803"], "another model");
 }
 

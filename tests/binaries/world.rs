@@ -371,6 +371,11 @@ impl Ended {
         self
     }
 
+    /// Fails unless it ended with this code and error after it had printed something.
+    pub fn failed_with_data(&self, code: i32, words: &str) {
+        assert!(self.code == Some(code) && self.err.contains(words), "the {} ended with {:?}:\n{}", self.side, self.code, self.err);
+    }
+
     /// Fails unless it ended with one of these codes and a named error that holds these words; a refusal prints nothing as data.
     pub fn failed(&self, codes: &[i32], words: &[&str], about: &str) -> &Self {
         let code = self.code.unwrap_or(-1);
