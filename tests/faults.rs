@@ -9,13 +9,15 @@
 #[path = "support/party.rs"]
 mod party;
 
+use colift::data::Side;
 use colift::error::{Exit, Failure};
-use colift::run::Outcome;
+use colift::run::{Outcome, Ran};
 use colift::scoring;
-use colift_channel::Channel;
+use colift::session::Recorded;
 use colift_channel::fault::{Fault, Faulty};
-use colift_channel::memory::{pair, pair_with_idle};
+use colift_channel::memory::{MemoryChannel, pair, pair_with_idle};
 use colift_channel::record::{Direction, Entry, Recorder};
+use colift_channel::{Channel, Kind};
 use colift_primitives::rng::os_bytes;
 use party::{Content, Ended, ScoreWorld, Sizes, Terms, World, numbers, play, play_scoring, score_world, world};
 use std::collections::{BTreeMap, BTreeSet};
@@ -307,4 +309,33 @@ fn every_fault_at_every_message_of_a_scoring_ends_both_sides_by_name() {
     }
     let wrong: Vec<String> = results.into_iter().flat_map(|(_, (wrong, _))| wrong).collect();
     assert!(wrong.is_empty(), "{SEED_VARIABLE}={seed}:\n{}", wrong.join("\n"));
+}
+
+/// A program of one side, or of both, that opens one value more than its list says: the run is withheld on both sides.
+#[test]
+fn a_run_with_one_more_opened_value_is_withheld() {
+    const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
+    let world = world(TINY, Content::Normal, 7, &Terms::default());
+    for planted in [false, true] {
+        let (a, b) = pair();
+        let end = |side: Side| {
+            move |mut channel: Recorded<MemoryChannel>| {
+                if planted {
+                    // As a changed program would: the share of one more weight, both ways.
+                    channel.send(WEIGHTS, &[0; 7]).unwrap();
+                    channel.receive_at_most(WEIGHTS, 7).unwrap();
+                }
+                (side, channel.transcript())
+            }
+        };
+        let ends = play(&world, (Recorded::new(a), Recorded::new(b)), end(Side::Owner), end(Side::Partner));
+        for (ended, (side, transcript)) in <[_; 2]>::from(ends) {
+            let outcome = ended.unwrap().unwrap();
+            let checked = outcome.facts().check_wire(side, &transcript.sent.kinds, &transcript.received.kinds);
+            match checked {
+                Ok(()) => assert!(!planted, "{side}: an opened value went unnoticed"),
+                Err(failure) => assert!(planted && failure.exit == Exit::Policy && failure.id == 557, "{side}: {failure}"),
+            }
+        }
+    }
 }
