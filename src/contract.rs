@@ -23,7 +23,7 @@ pub use disclosure::Disclosure;
 pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ScoreFormat};
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
-pub use terms::{Fingerprint, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms};
+pub use terms::{Fingerprint, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms, Validity};
 pub use training::{MOST_LABELS, Task, TrainingTerms};
 
 use crate::data::{LabelKind, Side, TableSpec, wording};

@@ -7,7 +7,9 @@ mod twin;
 
 use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{Disclosure, Job, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms};
+use crate::contract::{
+    Disclosure, Job, Matching, MaxRows, Peers, RateBucket, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms, Validity,
+};
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
 use crate::error::{Exit, Failure};
 use crate::report::{Details, ReportData};
@@ -149,6 +151,7 @@ fn shared_job(
         id_kind,
         matching: Matching::default(),
         min_overlap: flags.min_overlap,
+        validity: Validity::default(),
         max_rows: MaxRows { owner: tables.0.rows() as u64, partner: tables.1.rows() as u64 },
         reveal,
         peers,

@@ -19,6 +19,7 @@ use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::Path;
@@ -68,7 +69,9 @@ impl<'a> Meeting<'a> {
         }
         let side = job.side();
         let (identity, pins, peer) = keys(job)?;
-        let signature = ContractSignature::load(&Home::from_env()?, &identity, job.shared(), side)?;
+        let home = Home::from_env()?;
+        let signature = ContractSignature::load(&home, &identity, job.shared(), side)?;
+        job.shared().terms().validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), signature.runs(&home)?)?;
         let shared = job.shared().clone();
         let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
         let folder = ResultFolder::create(&target)?;
@@ -178,8 +181,9 @@ impl<'a> Meeting<'a> {
         let greeting = greet(link, self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
         let session = *link.session_id();
+        let validity = self.shared.terms().validity;
         let mut channel = Recorded::new(link);
-        let Some(signatures) = self.signature.exchange(&mut channel, self.side, self.peer)? else {
+        let Some(signatures) = self.signature.exchange(&mut channel, &Home::from_env()?, validity, self.side, self.peer)? else {
             agree::terms(&mut channel, &self.shared)?;
             return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
         };

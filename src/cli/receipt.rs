@@ -73,7 +73,7 @@ fn page(receipt: &Receipt) -> Result<String, Failure> {
                 lines.extend(text.lines().map(|line| format!("  {line}")));
             }
             Entry::Signatures(_) => lines.push("signed by both keys above before anything that depends on data was sent".to_owned()),
-            Entry::Session { id } => lines.push(format!("link {id}")),
+            Entry::Session { id, run } => lines.push(format!("run {run} of this contract, link {id}")),
             Entry::Programs(both) => {
                 for (side, program) in [("owner", &both.owner), ("partner", &both.partner)] {
                     let features = program.features.join(", ");

@@ -8,6 +8,7 @@ use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
 use crate::session::{ContractSignature, Home, Identity, Pins};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::io::{BufRead, IsTerminal};
 
 /// Signs the shared part of a job with this side's key.
@@ -23,6 +24,7 @@ pub fn sign(side: Side, flags: &SignFlags) -> Result<(), Failure> {
     let peer =
         job.shared().fingerprint(side.peer()).as_str().parse().map_err(|_| Failure::new(Exit::Usage, 921, "a malformed fingerprint"))?;
     let pin = pins.check(peer)?;
+    job.shared().terms().validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), 0)?;
     eprintln!("{}", in_words(job.shared(), &pin.name));
     if !flags.yes {
         if !std::io::stdin().is_terminal() {
@@ -50,6 +52,12 @@ fn in_words(shared: &SharedJob, peer: &str) -> String {
             grouped(terms.max_rows.partner),
             grouped(terms.min_overlap)
         ),
+        match (terms.validity.expires, terms.validity.max_runs) {
+            (None, None) => "it holds without an end, for any number of runs".to_owned(),
+            (Some(last), None) => format!("it holds until {last} (UTC), for any number of runs"),
+            (None, Some(most)) => format!("it holds for {most} runs"),
+            (Some(last), Some(most)) => format!("it holds until {last} (UTC), for {most} runs"),
+        },
         "it opens, and nothing else:".to_owned(),
     ];
     lines.extend(terms.reveal.iter().map(|item| format!("  {item}: {}", item.describe())));

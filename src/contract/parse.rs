@@ -4,15 +4,18 @@ use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, UNKNOWN_KEY, usage};
 use super::private::{KEYS as PRIVATE_KEYS, PrivateJob};
 use super::score::KEYS as SCORE_KEYS;
 use super::training::KEYS as TRAINING_KEYS;
-use super::{Disclosure, Fingerprint, Matching, MaxRows, Peers, ScoreTerms, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms};
+use super::{
+    Disclosure, Fingerprint, Matching, MaxRows, Peers, ScoreTerms, SharedJob, SharedTerms, Task, TaskTerms, TrainingTerms, Validity,
+};
 use crate::data::wording::{shown, suggestion};
 use crate::data::{IdKind, Side};
 use crate::error::Failure;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 23] = [
+const SHARED_KEYS: [&str; 25] = [
     "name",
     "task",
     "label",
@@ -31,6 +34,8 @@ const SHARED_KEYS: [&str; 23] = [
     "min_overlap",
     "max_rows",
     "reveal",
+    "expires",
+    "max_runs",
     "peers",
     "model",
     "output",
@@ -139,10 +144,31 @@ pub(super) fn shared(table: &Table) -> Result<SharedJob, Failure> {
             partner: rows.required("partner", rows.count("partner")?, "the most rows the partner may bring")?,
         },
         reveal: reveal(fields, &task)?,
+        validity: validity(fields)?,
         peers: Peers { owner: fingerprint("owner")?, partner: fingerprint("partner")? },
         task,
     })?;
     job.with_more_keys(more_keys)
+}
+
+/// How long and how often the contract holds.
+fn validity(fields: Fields<'_>) -> Result<Validity, Failure> {
+    let expires = match fields.text("expires")? {
+        None => None,
+        Some(text) => Some(text.parse::<Date>().ok().filter(|date| date.to_string() == text).ok_or_else(|| {
+            usage(OUT_OF_RANGE, format!("expires is {}, which is no day", shown(&text)))
+                .at("[shared] expires")
+                .hint("such as \"2026-12-31\"")
+        })?),
+    };
+    let max_runs = match fields.count("max_runs")? {
+        None => None,
+        Some(most) => Some(
+            u32::try_from(most)
+                .map_err(|_| usage(OUT_OF_RANGE, format!("max_runs is {most}, allowed is 1 to {}", u32::MAX)).at("[shared] max_runs"))?,
+        ),
+    };
+    Ok(Validity { expires, max_runs })
 }
 
 /// Refuses keys that have no meaning in the task.

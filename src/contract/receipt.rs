@@ -127,6 +127,8 @@ pub enum Entry {
     Session {
         /// A hash of the link's own value.
         id: String,
+        /// Which run of the contract this is, from 1.
+        run: u32,
     },
     /// Both programs.
     Programs(Both<Program>),

@@ -5,6 +5,7 @@ use super::{Disclosure, ScoreTerms, Task, TrainingTerms};
 use crate::data::wording::{grouped, shown};
 use crate::data::{IdKind, Side};
 use crate::error::{Exit, Failure};
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -30,8 +31,40 @@ pub struct SharedTerms {
     pub max_rows: MaxRows,
     /// What is opened, to whom.
     pub reveal: BTreeSet<Disclosure>,
+    /// How long it may be run, and how often.
+    pub validity: Validity,
     /// The keys of the two parties.
     pub peers: Peers,
+}
+
+/// How long a signed contract holds, and for how many runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validity {
+    /// The last day, UTC; None for no end.
+    pub expires: Option<Date>,
+    /// Most runs; None for no limit.
+    pub max_runs: Option<u32>,
+}
+
+impl Validity {
+    /// Refuses a contract after its last day, or after its last run. `runs` began so far.
+    ///
+    /// # Errors
+    /// Exit code 12.
+    pub fn check(&self, today: Date, runs: u32) -> Result<(), Failure> {
+        let over = |what: String, key: &str| {
+            Err(Failure::new(Exit::Contract, 211, what)
+                .at(format!("[shared] {key}"))
+                .hint("agree on a new contract and sign it on both sides"))
+        };
+        if let Some(last) = self.expires.filter(|last| today > *last) {
+            return over(format!("the contract held until {last}, today is {today} (UTC)"), "expires");
+        }
+        match self.max_runs.filter(|most| runs >= *most) {
+            Some(most) => over(format!("the contract is for {most} runs, and so many have begun"), "max_runs"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The protocol of the matching, and which peer it withstands.
@@ -160,6 +193,9 @@ impl SharedJob {
             TaskTerms::Train(training) => training.check()?,
             TaskTerms::Score(scoring) => scoring.check()?,
             TaskTerms::Overlap => {}
+        }
+        if let Some(0) = terms.validity.max_runs {
+            return Err(out_of_range("max_runs", "0", "1 or more"));
         }
         check_reveal(&terms)?;
         Ok(Self(terms, Vec::new()))

@@ -134,10 +134,12 @@ fn mutations() -> Vec<(&'static str, SharedJob)> {
         let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
-    let changes: [(&str, Change); 18] = [
+    let changes: [(&str, Change); 20] = [
         ("name", |t| t.name.push('x')),
         ("id_kind", |t| t.id_kind = IdKind::Phone),
         ("min_overlap", |t| t.min_overlap += 1),
+        ("expires", |t| t.validity.expires = Some(jiff::civil::date(2026, 12, 31))),
+        ("max_runs", |t| t.validity.max_runs = Some(3)),
         ("max_rows.owner", |t| t.max_rows.owner += 1),
         ("max_rows.partner", |t| t.max_rows.partner += 1),
         ("reveal", |t| assert!(t.reveal.remove(&Disclosure::MetricsToOwner))),
@@ -177,11 +179,14 @@ fn every_changed_field_is_named_and_changes_the_digest() {
     }
     // No field of the canonical text is left out of the list above.
     let named: std::collections::BTreeSet<&str> = mutations().iter().map(|(key, _)| *key).collect();
-    for line in mutations()[14].1.canonical().lines() {
-        let key = line.split(" = ").next().unwrap();
-        assert!(key == "contract" || named.contains(key), "{key} is never changed");
+    for (_, job) in mutations() {
+        for line in job.canonical().lines() {
+            let key = line.split(" = ").next().unwrap();
+            assert!(key == "contract" || named.contains(key), "{key} is never changed");
+        }
     }
-    assert_eq!(first_difference(&job, &mutations()[14].1).unwrap(), "`logit_range` is not set here and [-12.0, 8.0] at the peer");
+    let ranged = mutations().into_iter().find(|(key, _)| *key == "logit_range").unwrap().1;
+    assert_eq!(first_difference(&job, &ranged).unwrap(), "`logit_range` is not set here and [-12.0, 8.0] at the peer");
 }
 
 #[test]
@@ -277,6 +282,13 @@ fn wrong_files_are_refused_with_exact_words() {
         (with("link = ", "# link = "), 204, "`link` is missing in [private]", "dial"),
         (OWNER[..OWNER.find("\n[private]").unwrap()].into(), 204, "`private` is missing in the job file", "[private] names"),
         (with("l2 = 0.001", "l2 = \"0.001\""), 205, "`l2` in [shared] must be a number, not a value of type string", "[shared] l2"),
+        (
+            with("min_overlap = 1000", "min_overlap = 1000\nexpires = \"2026-02-30\""),
+            206,
+            "expires is `2026-02-30`, which is no day",
+            "2026-12-31",
+        ),
+        (with("min_overlap = 1000", "min_overlap = 1000\nmax_runs = 0"), 206, "max_runs is 0, allowed is 1 or more", ""),
         (with("min_overlap = 1000", "min_overlap = -3"), 205, "`min_overlap` in [shared] must be a whole number, not negative", ""),
         (with("min_overlap = 1000", "min_overlap = 10.5"), 205, "whole number", ""),
         (with("name = \"vip-2026-11\"", "name = 7"), 205, "`name` in [shared] must be text in quotes, not a value of type integer", ""),

@@ -4,7 +4,7 @@ use super::files::{self, Files};
 use super::{LEAST_ROWS, MOST_ROWS, Scenario, Story, answer};
 use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TaskTerms};
+use crate::contract::{Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TaskTerms, Validity};
 use crate::data::{Side, TableSpec, read_table};
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
@@ -140,6 +140,7 @@ fn decide(pair: &Pair, scenario: Scenario, files: &Files, folder: &ResultFolder,
         id_kind: story.shape.id_kind,
         matching: Matching::default(),
         min_overlap: 1,
+        validity: Validity::default(),
         max_rows: MaxRows { owner: most, partner: most },
         reveal: [Disclosure::OverlapToBoth, Disclosure::ScoresToOwner].into(),
         peers: pair.peers().clone(),

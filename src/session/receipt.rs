@@ -164,7 +164,7 @@ fn entries(ground: &Ground<'_>, transcript: &Transcript, own: &Part, peers: &Par
     vec![
         Entry::Contract { digest: ground.shared.digest(), text: ground.shared.canonical() },
         Entry::Signatures(Both { owner: hex(&ground.signatures.owner.to_bytes()), partner: hex(&ground.signatures.partner.to_bytes()) }),
-        Entry::Session { id: hex(&session) },
+        Entry::Session { id: hex(&session), run: ground.signatures.run },
         Entry::Programs(Both::of(side, own.program.clone(), peers.program.clone())),
         Entry::Sizes { rows: Both::of(side, own.rows, peers.rows), matched: own.matched },
         Entry::Phases(Both::of(side, own.phases.clone(), peers.phases.clone())),

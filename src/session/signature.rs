@@ -7,19 +7,23 @@
 //! differ, so a signature cannot be shown back; TLS signs texts that begin otherwise (RFC 8446 §4.4.3). A signature says who agreed,
 //! not when it is used: a contract holds until a field of it says otherwise, and every change of a field makes another contract.
 //!
-//! **Messages** `signature`, both ways, first after the greeting: digest (32), public key (32), signature (64).
+//! **Runs** are counted on both sides, in the home, under the contract's digest; each side tells its count and the larger one holds, so
+//! that no side forgets alone. A run counts from the moment both signatures are good.
+//!
+//! **Messages** `signature`, both ways, first after the greeting: digest (32), public key (32), signature (64), runs so far (4).
 //!
 //! **Source** RFC 8032; no paper.
 
 use super::{Home, Identity};
-use crate::contract::SharedJob;
 use crate::contract::receipt::{contract_statement as statement, signed_of};
+use crate::contract::{SharedJob, Validity};
 use crate::data::Side;
 use crate::data::wording::hex;
 use crate::error::{Exit, Failure};
 use colift_channel::tls::{Fingerprint, Signed};
 use colift_channel::{Channel, Kind};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -44,9 +48,19 @@ struct SignatureFile {
     signature: String,
 }
 
+/// Runs of a contract as the home counts them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunsFile {
+    schema: u32,
+    runs: u32,
+}
+
 /// Both sides' signatures of one contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BothSigned {
+    /// Which run of the contract this is, from 1.
+    pub run: u32,
     /// The owner's.
     pub owner: Signed,
     /// The partner's.
@@ -108,25 +122,59 @@ impl ContractSignature {
         signed.map(|signed| Self { digest, signed }).ok_or_else(|| unsigned("the kept signature is damaged, or of another key"))
     }
 
-    /// Shows this signature to the peer and checks the peer's. Ok(None): the peer's is of another contract, and the caller has to
-    /// find out where the two differ.
+    /// Runs of the contract that this home has counted.
     ///
     /// # Errors
-    /// Exit code 12: the peer's is not by the pinned key. The link's failures.
-    pub fn exchange(&self, channel: &mut dyn Channel, side: Side, peer: Fingerprint) -> Result<Option<BothSigned>, Failure> {
-        channel.send(SIGNATURE, &[&self.digest[..], &self.signed.to_bytes()].concat())?;
-        let theirs = channel.receive(SIGNATURE, 32 + Signed::BYTES)?;
-        let (digest, signed) = theirs.split_first_chunk::<32>().ok_or_else(not_signed)?;
+    /// Exit code 2: the count is damaged, or its mode is looser than 0600.
+    pub fn runs(&self, home: &Home) -> Result<u32, Failure> {
+        let Some(content) = home.read(&self.runs_file())? else { return Ok(0) };
+        match serde_json::from_slice::<RunsFile>(&content) {
+            Ok(RunsFile { schema: SCHEMA, runs }) => Ok(runs),
+            _ => Err(Failure::new(Exit::Usage, 464, "the count of a contract's runs is damaged")
+                .at(home.path().join(self.runs_file()).display().to_string())
+                .hint("restore the file; removing it makes this side forget the runs of this contract")),
+        }
+    }
+
+    fn runs_file(&self) -> String {
+        format!("runs-{}.json", hex(&self.digest))
+    }
+
+    /// Shows this signature to the peer and checks the peer's, then counts the run. Ok(None): the peer's is of another contract, and the
+    /// caller has to find out where the two differ.
+    ///
+    /// # Errors
+    /// Exit code 12: the peer's is not by the pinned key, or the contract's runs are over. Exit code 2: the run cannot be counted. The
+    /// link's failures.
+    pub fn exchange(
+        &self,
+        channel: &mut dyn Channel,
+        home: &Home,
+        validity: Validity,
+        side: Side,
+        peer: Fingerprint,
+    ) -> Result<Option<BothSigned>, Failure> {
+        let own_runs = self.runs(home)?;
+        channel.send(SIGNATURE, &[&self.digest[..], &self.signed.to_bytes(), &own_runs.to_le_bytes()].concat())?;
+        let theirs = channel.receive(SIGNATURE, 32 + Signed::BYTES + 4)?;
+        let (digest, rest) = theirs.split_first_chunk::<32>().ok_or_else(not_signed)?;
         if *digest != self.digest {
             return Ok(None);
         }
-        let signed = Signed::from_bytes(signed.first_chunk().ok_or_else(not_signed)?);
+        let (signed, runs) = rest.split_first_chunk().ok_or_else(not_signed)?;
+        let signed = Signed::from_bytes(signed);
+        let runs = own_runs.max(u32::from_le_bytes(*runs.first_chunk().ok_or_else(not_signed)?));
         if !signed.is_of(peer, &statement(digest, side.peer())) {
             return Err(not_signed());
         }
+        validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), runs)?;
+        let run = runs.saturating_add(1);
+        let text = serde_json::to_vec(&RunsFile { schema: SCHEMA, runs: run })
+            .map_err(|error| Failure::new(Exit::Internal, 463, format!("the run cannot be counted: {error}")))?;
+        home.replace_file(&self.runs_file(), &text)?;
         Ok(Some(match side {
-            Side::Owner => BothSigned { owner: self.signed, partner: signed },
-            Side::Partner => BothSigned { owner: signed, partner: self.signed },
+            Side::Owner => BothSigned { run, owner: self.signed, partner: signed },
+            Side::Partner => BothSigned { run, owner: signed, partner: self.signed },
         }))
     }
 }
@@ -178,7 +226,10 @@ mod tests {
         let shared = contract(&owner, &partner, 0.001);
         let (one, two) = (sign(&owner, &shared, Side::Owner), sign(&partner, &shared, Side::Partner));
         let (keys, role) = ([owner.identity.fingerprint(), partner.identity.fingerprint()], [Side::Owner, Side::Partner]);
-        let (a, b, counters, _) = run_pair(|c| one.exchange(c, role[0], keys[1]), |c| two.exchange(c, role[1], keys[0]));
+        let (a, b, counters, _) = run_pair(
+            |c| one.exchange(c, &owner.home, Validity::default(), role[0], keys[1]),
+            |c| two.exchange(c, &partner.home, Validity::default(), role[1], keys[0]),
+        );
         assert_eq!(a, b);
         let both = a.unwrap().unwrap();
         assert_eq!((both.owner.by(), both.partner.by()), (keys[0], keys[1]));
@@ -206,20 +257,47 @@ mod tests {
         let other = contract(&owner, &stranger, 0.001);
         let theirs = sign(&stranger, &other, Side::Partner);
         for (shown, outcome) in [
-            ([&one.digest[..], &one.signed.to_bytes()].concat(), Err(461)),
-            ([&one.digest[..], &theirs.signed.to_bytes()].concat(), Err(461)),
-            ([&theirs.digest[..], &theirs.signed.to_bytes()].concat(), Ok(None)),
+            ([&one.digest[..], &one.signed.to_bytes(), &[0; 4]].concat(), Err(461)),
+            ([&one.digest[..], &theirs.signed.to_bytes(), &[0; 4]].concat(), Err(461)),
+            ([&theirs.digest[..], &theirs.signed.to_bytes(), &[0; 4]].concat(), Ok(None)),
         ] {
             let peer = partner.identity.fingerprint();
             let (a, ..) = run_pair(
-                |c| one.exchange(c, Side::Owner, peer),
+                |c| one.exchange(c, &owner.home, Validity::default(), Side::Owner, peer),
                 |c| {
                     c.send(SIGNATURE, &shown).unwrap();
-                    c.receive(SIGNATURE, 128).unwrap();
+                    c.receive(SIGNATURE, 132).unwrap();
                 },
             );
             assert_eq!(a.map_err(|failure| failure.id), outcome);
         }
+    }
+
+    #[test]
+    fn runs_are_counted_on_both_sides_and_the_larger_count_holds() {
+        let (owner, partner) = (party(), party());
+        let shared = contract(&owner, &partner, 0.001);
+        let (one, two) = (sign(&owner, &shared, Side::Owner), sign(&partner, &shared, Side::Partner));
+        let validity = Validity { max_runs: Some(3), expires: None };
+        let play = || {
+            let (a, b, ..) = run_pair(
+                |c| one.exchange(c, &owner.home, validity, Side::Owner, partner.identity.fingerprint()),
+                |c| two.exchange(c, &partner.home, validity, Side::Partner, owner.identity.fingerprint()),
+            );
+            [a, b].map(|ended| ended.map(|both| both.unwrap().run).map_err(|failure| (failure.exit, failure.id)))
+        };
+        assert_eq!(play(), [Ok(1), Ok(1)]);
+        assert_eq!(play(), [Ok(2), Ok(2)]);
+        // A side that loses its count learns it from the other.
+        owner.home.replace_file(&one.runs_file(), b"{\"schema\":1,\"runs\":0}").unwrap();
+        assert_eq!(play(), [Ok(3), Ok(3)]);
+        assert_eq!(play(), [Err((Exit::Contract, 211)), Err((Exit::Contract, 211))]);
+        owner.home.replace_file(&one.runs_file(), b"{}").unwrap();
+        assert_eq!(one.runs(&owner.home).unwrap_err().id, 464);
+        // The last day counts, the day after does not.
+        let validity = Validity { max_runs: None, expires: Some(jiff::civil::date(2026, 12, 31)) };
+        assert!(validity.check(jiff::civil::date(2026, 12, 31), 9).is_ok());
+        assert_eq!(validity.check(jiff::civil::date(2027, 1, 1), 0).unwrap_err().exit, Exit::Contract);
     }
 
     #[test]

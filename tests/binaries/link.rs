@@ -206,7 +206,7 @@ fn a_peer_with_the_right_key_that_lies_is_named() {
         move |link: &mut TlsChannel| {
             link.send(GREETING, &fine).unwrap();
             // Of another contract: the owner looks where the two differ.
-            link.send(SIGNATURE, &[0; 128]).unwrap();
+            link.send(SIGNATURE, &[0; 132]).unwrap();
             link.send(TERMS, text).unwrap();
         }
     };
@@ -216,7 +216,7 @@ fn a_peer_with_the_right_key_that_lies_is_named() {
     let unsigned = |link: &mut TlsChannel| {
         link.send(GREETING, &fine).unwrap();
         link.receive_at_most(GREETING, 256).unwrap();
-        let mut shown = link.receive(SIGNATURE, 128).unwrap();
+        let mut shown = link.receive(SIGNATURE, 132).unwrap();
         shown[127] ^= 1;
         link.send(SIGNATURE, &shown).unwrap();
     };
