@@ -6,6 +6,7 @@ pub(crate) mod flags;
 mod keys;
 mod meeting;
 mod model;
+mod plan;
 mod receipt;
 mod run;
 mod score;
@@ -93,6 +94,7 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
         Command::Data(arguments) => data::data(side, &arguments),
+        Command::Plan(arguments) => plan::plan(side, &arguments, stop),
         Command::Sign(arguments) => sign::sign(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),
         Command::Verify(arguments) => verify::verify(&arguments),

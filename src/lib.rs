@@ -9,6 +9,7 @@ pub mod demo;
 pub mod error;
 pub mod evaluation;
 pub mod model;
+pub mod plan;
 pub mod progress;
 pub mod recipe;
 pub mod rehearse;

@@ -13,7 +13,7 @@ mod svg;
 mod text;
 mod value;
 
-pub(crate) use number::{figure, plain, signed};
+pub(crate) use number::{bytes, figure, plain, signed};
 pub(crate) use text::aligned;
 
 pub use headline::{Headline, Verdict};

@@ -29,6 +29,8 @@ pub enum Command {
     Peers(PeersFlags),
     /// Look at this side's data before a job
     Data(DataFlags),
+    /// Meet the peer before anything is signed: send or get the proposed contract, see what it opens and what it costs
+    Plan(PlanFlags),
     /// Sign the shared part of a job with this side's key; both sides' signatures are needed before it runs
     Sign(SignFlags),
     /// Run a job with the peer
@@ -175,6 +177,32 @@ pub struct DataCheckFlags {
     /// Write no lock
     #[arg(long, conflicts_with = "lock")]
     pub no_lock: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanFlags {
+    /// The owner's job file
+    #[arg(conflicts_with = "join")]
+    pub job: Option<PathBuf>,
+    /// The partner's file with [private] alone; the job file is written beside it
+    #[arg(long, value_name = "PRIVATE")]
+    pub join: Option<PathBuf>,
+    /// Shared users to expect, as from a job with task = "overlap" [default: as many as the smaller file has]
+    #[arg(long)]
+    pub overlap: Option<u64>,
+    /// Refuse a run that would take longer
+    #[arg(long)]
+    pub max_minutes: Option<f64>,
+    /// Refuse a run in which both sides together would send more
+    #[arg(long)]
+    pub max_megabytes: Option<u64>,
+    /// Print the figures as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds to wait for the peer to appear
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub connect_timeout: u64,
 }
 
 /// Flags of `sign`.

@@ -1,6 +1,7 @@
 //! The two real programs as processes: whole runs, refusals, ends at every phase, faults of the link, what is written and what is not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod agreement;
 mod bench;
 mod demo;
 mod endings;
@@ -11,6 +12,7 @@ mod proxy;
 mod refusals;
 mod rehearsal;
 mod scoring;
+mod shaped;
 mod surface;
 mod value;
 mod world;

@@ -434,6 +434,13 @@ pub struct Sizes {
     pub sampled: Option<[usize; 2]>,
 }
 
+/// About how many ids of each side are counted before a matching of these sizes, where a minimum can be decided so.
+#[must_use]
+pub fn expected_sample(sizes: [usize; 2], minimum: u64) -> Option<[usize; 2]> {
+    let sample = Sample::new(sizes, minimum);
+    sample.decides(minimum).then(|| sizes.map(|size| (size as f64 * sample.share()).round() as usize))
+}
+
 /// Notes the messages of a whole [`match_ids`] as `role` sees them.
 ///
 /// # Errors

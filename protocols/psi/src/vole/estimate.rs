@@ -36,6 +36,12 @@ impl Sample {
         Self { share, threshold: (share * 2f64.powi(64)) as u64 }
     }
 
+    /// The share of the ids that is counted.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        self.share
+    }
+
     /// Whether an id with this key is sampled.
     fn holds(&self, key: u128) -> bool {
         self.share >= 1.0 || ((key >> 64) as u64) < self.threshold

@@ -1,0 +1,190 @@
+//! From nothing to a signed model: six commands a side, no file carried by hand; and what the plan foretells against what the run does.
+
+use crate::shaped::{Shape, start};
+use crate::world::{Ended, HANG, Program, SIDES, World, alone, free_port, names, overlap_only, program, results, set, synthetic, together};
+use colift::data::Side;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Both programs with these arguments, the owner first; both must end well.
+fn both(places: &[PathBuf; 2], arguments: [&[&str]; 2]) -> [Ended; 2] {
+    let started = SIDES.map(|side| {
+        let mut command = Command::new(program(side));
+        command.args(arguments[side as usize]).current_dir(&places[side as usize]).env("COLIFT_HOME", places[side as usize].join("home"));
+        Program::start(side, command)
+    });
+    started.map(|program| {
+        let ended = program.ended(HANG);
+        ended.fine();
+        ended
+    })
+}
+
+#[test]
+fn six_commands_a_side_lead_from_nothing_to_a_signed_model() {
+    let _machine = together();
+    let folder = TempDir::new().unwrap();
+    let places = SIDES.map(|side| folder.path().join(side.name()));
+    for side in SIDES {
+        std::fs::create_dir(&places[side as usize]).unwrap();
+        std::fs::copy(synthetic(side), places[side as usize].join("users.csv")).unwrap();
+    }
+    let address = format!("127.0.0.1:{}", free_port());
+    // 1: keys. What each person reads to the other are fingerprints.
+    let prints = both(&places, [&["init"], &["init"]]).map(|ended| ended.out.trim().to_owned());
+    // 2: pairing.
+    both(&places, [&["pair", "--listen", &address, "--expect", &prints[1]], &["pair", "--dial", &address, "--expect", &prints[0]]]);
+    // 3: data.
+    let check = ["data", "check", "users.csv", "--id", "id", "--id-kind", "email"];
+    both(&places, [&[&check[..], &["--label", "label", "--split", "split"]].concat(), &check]);
+    // What each side writes itself: the owner its job, the partner where its data are.
+    let private = |how: &str| {
+        format!("[private]\ndata = \"users.csv\"\nlock = \"users.csv.lock.json\"\nid = \"id\"\nlink = {{ {how} = \"{address}\" }}\n")
+    };
+    let shared = format!(
+        "[shared]\nname = \"first\"\ntask = \"logistic\"\nlabel = \"label\"\nid_kind = \"email\"\nexpected_rate = \"20-50%\"\nmin_overlap = 100\n\
+         expires = \"2099-12-31\"\nmax_runs = 2\nmax_rows = {{ owner = 1000, partner = 1000 }}\n\
+         reveal = [\"overlap_to_both\", \"split_to_partner\", \"own_weights\", \"converged_and_in_range\"]\n\
+         [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n",
+        prints[0], prints[1]
+    );
+    std::fs::write(places[0].join("job.toml"), shared + &private("listen") + "split = \"split\"\n").unwrap();
+    std::fs::write(places[1].join("mine.toml"), private("dial")).unwrap();
+    // 4: the plan; the partner gets its job file by it.
+    let planned = both(&places, [&["plan", "job.toml"], &["plan", "--join", "mine.toml"]]);
+    for (side, ended) in SIDES.into_iter().zip(&planned) {
+        for words in ["Who learns what", "own_weights", "What leaves each machine", "→", "with 620 shared users", "round trip"] {
+            assert!(ended.out.contains(words), "the {side}'s plan lacks `{words}`:\n{}", ended.out);
+        }
+    }
+    let page = |side: Side| std::fs::read_to_string(places[side as usize].join(format!("first.{side}.plan.txt"))).unwrap();
+    assert_eq!(page(Side::Owner), page(Side::Partner), "both read the same page");
+    // 5: signatures, 6: the run.
+    let signed = both(&places, [&["sign", "job.toml", "--yes"], &["sign", "first.toml", "--yes"]]);
+    assert_eq!(signed[0].out, signed[1].out);
+    let run = |job| ["run", "--job", job, "--out", "results", "--lines"];
+    both(&places, [&run("job.toml"), &run("first.toml")]);
+    for side in SIDES {
+        let results = places[side as usize].join("results");
+        assert!(["model.json", "receipt.json", "report.html"].iter().all(|file| names(&results).contains(&(*file).to_owned())));
+        let verified = both(&places, [&["receipt", "verify", "results"], &["receipt", "verify", "results"]]);
+        assert!(verified[side as usize].out.contains("are those of the receipt"));
+    }
+    // The contract is for two runs: the third is refused on both sides, before anything else is sent.
+    let run = |job| ["run", "--job", job, "--out", "again", "--lines"];
+    both(&places, [&run("job.toml"), &run("first.toml")]);
+    for (side, job) in SIDES.into_iter().zip(["job.toml", "first.toml"]) {
+        let mut command = Command::new(program(side));
+        command.args(["run", "--job", job]).current_dir(&places[side as usize]).env("COLIFT_HOME", places[side as usize].join("home"));
+        Program::start(side, command).ended(HANG).failed(&[12], &["the contract is for 2 runs"], "a third run");
+    }
+}
+
+#[test]
+fn a_plan_that_does_not_fit_ends_with_one_clear_message() {
+    let _machine = together();
+    let world = World::new();
+    world.jobs(|_, _| {});
+    let private = |text: &str| std::fs::write(world.place(Side::Partner).join("mine.toml"), text).unwrap();
+    let (data, link) = (synthetic(Side::Partner).display().to_string(), format!("link = {{ dial = \"127.0.0.1:{}\" }}", world.port));
+    let good = format!("[private]\ndata = \"{data}\"\nid = \"id\"\n{link}\n");
+    let plan = |owner: &[&str], partner: &[&str]| {
+        let started = [(Side::Owner, owner), (Side::Partner, partner)].map(|(side, more)| {
+            let first: &[&str] = if side == Side::Owner { &["plan", "job.toml"] } else { &["plan", "--join", "mine.toml"] };
+            world.start(side, &[first, &["--connect-timeout", "5"], more].concat())
+        });
+        started.map(|program| program.ended(HANG))
+    };
+    // Caps of either side.
+    private(&good);
+    let [owner, _] = plan(&["--max-megabytes", "1"], &[]);
+    owner.failed(&[17], &["MiB", "--max-megabytes is 1"], "a cap on bytes");
+    let [_, partner] = plan(&[], &["--max-minutes", "0.0001"]);
+    partner.failed(&[17], &["minutes", "--max-minutes"], "a cap on time");
+    let [owner, _] = plan(&["--overlap", "100000"], &[]);
+    owner.failed(&[2], &["--overlap 100000, possible are 100 to"], "more shared users than rows");
+    // A partner whose file does not fit what was proposed, and one that brings its own terms.
+    private(&good.replace("id = \"id\"", "id = \"phone\""));
+    let [owner, partner] = plan(&[], &[]);
+    partner.failed(&[13], &["phone"], "another id column");
+    owner.failed(&[10], &["the other side"], "the partner stopped");
+    private(&format!("[shared]\nname = \"x\"\n{good}"));
+    world.run(Side::Partner, &["plan", "--join", "mine.toml"]).failed(&[2], &["[private] and nothing else"], "own terms");
+    // A job of this name that says something else is not overwritten.
+    private(&good);
+    std::fs::write(world.place(Side::Partner).join("case.toml"), "# mine\n").unwrap();
+    let [_, partner] = plan(&[], &[]);
+    partner.failed(&[2], &["case.toml", "was not written by `plan`"], "an old job");
+    assert_eq!(std::fs::read_to_string(world.place(Side::Partner).join("case.toml")).unwrap(), "# mine\n");
+    for (side, words) in SIDES.into_iter().zip(["colift-owner plan owner.toml", "colift-partner plan --join private.toml"]) {
+        world.run(side, &["plan"]).failed(&[2], &[words], "nothing named");
+    }
+}
+
+/// Bytes within 1.1 times, time within twice, opened items equal: three jobs, each over another link.
+#[test]
+fn what_the_plan_foretells_is_what_the_run_does() {
+    let _machine = alone();
+    let shapes = [
+        None,
+        Some(Shape { rate: 125e6, delay: Duration::from_micros(250) }),
+        Some(Shape { rate: 12.5e6, delay: Duration::from_millis(20) }),
+    ];
+    type Change = fn(&mut toml::Table);
+    let jobs: [(&str, Change); 3] = [
+        ("logistic", |_| ()),
+        ("standard errors, by Diffie–Hellman", |job| {
+            let reveal = job["shared"]["reveal"].as_array_mut().unwrap();
+            reveal.push("own_standard_errors".into());
+            set(job, "shared.matching", "ecdh");
+        }),
+        ("overlap", overlap_only),
+    ];
+    for ((name, change), shape) in jobs.into_iter().zip(shapes) {
+        let world = World::new();
+        let port = shape.map_or(world.port, |shape| start(world.port, shape));
+        world.jobs(|side, job| {
+            change(job);
+            if side == Side::Partner {
+                set(job, "private.link.dial", format!("127.0.0.1:{port}"));
+            }
+        });
+        // The partner's private part alone, as it would join.
+        let text = std::fs::read_to_string(world.place(Side::Partner).join("job.toml")).unwrap();
+        let private = text.parse::<toml::Table>().unwrap().remove("private").unwrap();
+        std::fs::write(world.place(Side::Partner).join("mine.toml"), toml::Table::from_iter([("private".to_owned(), private)]).to_string())
+            .unwrap();
+        let arguments: [&[&str]; 2] =
+            [&["plan", "job.toml", "--overlap", "503", "--json"], &["plan", "--join", "mine.toml", "--overlap", "503", "--json"]];
+        let planned = SIDES.map(|side| world.start(side, arguments[side as usize])).map(|program| program.ended(HANG));
+        let plan: Value = serde_json::from_str(&planned[0].fine().out).unwrap();
+        planned[1].fine();
+        let [owner, partner] = world.run_both(&[]);
+        let folders = [results(&world, Side::Owner, owner.fine()), results(&world, Side::Partner, partner.fine())];
+        let read =
+            |folder: &Path, file: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(file)).unwrap()).unwrap() };
+        let receipt = read(&folders[0], "receipt.json");
+        let reports = folders.each_ref().map(|folder| read(folder, "report.json"));
+        let matched = reports[0]["matched"].as_u64().unwrap();
+        assert_eq!(matched, 503, "the case's overlap");
+        let case = &plan["cases"][0];
+        for side in SIDES {
+            let (foretold, sent) = (
+                case["bytes_sent"][side.name()].as_f64().unwrap(),
+                reports[side as usize]["cost"]["bytes_sent"][side.name()].as_f64().unwrap(),
+            );
+            assert!((1.0 / 1.1..1.1).contains(&(foretold / sent)), "{name}: the {side} sends {sent}, foretold were {foretold}");
+        }
+        let (foretold, took) = (case["seconds"].as_f64().unwrap(), reports[0]["cost"]["wall_s"].as_f64().unwrap());
+        println!("{name}: foretold {foretold:.2} s, took {took:.2} s");
+        assert!((0.5..2.0).contains(&(foretold / took)), "{name}: took {took} s, foretold were {foretold}");
+        let listed: std::collections::BTreeSet<&str> =
+            plan["reveal"].as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect();
+        let entries = receipt["entries"].as_array().unwrap();
+        let opened = entries.iter().find(|entry| entry["entry"] == "opened").unwrap()["items"].as_array().unwrap();
+        assert_eq!(opened.iter().map(|item| item["item"].as_str().unwrap()).collect::<std::collections::BTreeSet<_>>(), listed, "{name}");
+    }
+}
