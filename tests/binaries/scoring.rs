@@ -407,7 +407,7 @@ fn wrong_models_and_jobs_are_refused_before_the_peer_is_met() {
         let mut model: Value = serde_json::from_str(&text).unwrap();
         model["peer_fingerprint"] = "ab".repeat(32).into();
         write("stranger.json", model.to_string());
-        write("later.json", text.replacen("colift.model/2", "colift.model/9", 1));
+        write("later.json", text.replacen("colift.model/3", "colift.model/9", 1));
         let theirs = std::fs::read_to_string(trained.world.place(side.peer()).join("model.json")).unwrap();
         write("theirs.json", theirs);
         write("first.json", first_schema(&text));
@@ -447,7 +447,7 @@ fn first_schema(text: &str) -> String {
     let columns = model["recipe"]["columns"].as_array().unwrap().iter().map(|column| column["features"][0].clone()).collect::<Vec<_>>();
     model["recipe"]["columns"] = columns.into();
     model["schema"] = "colift.model/1".into();
-    for key in ["model_id", "own_model"] {
+    for key in ["model_id", "own_model", "reading"] {
         model.as_object_mut().unwrap().remove(key);
     }
     model.to_string()

@@ -125,7 +125,7 @@ fn channel_and_money_are_the_owners() {
     }
     let partner = super::PARTNER.replacen("id = ", "channel = \"source\"\nid = ", 1);
     assert!(parse(&partner, Side::Partner).unwrap_err().what.contains("has no meaning in the partner's job file"));
-    let overlap = super::OVERLAP.replacen("\n[private]\n", "\n[private]\nchannel = \"source\"", 1);
+    let overlap = super::OVERLAP.replacen("\n[private]\n", "\n[private]\nchannel = \"source\"\n", 1);
     assert!(parse(&overlap, Side::Owner).unwrap_err().what.contains("`channel` has no meaning outside a training"));
     assert!(OWNER.contains("task = \"logistic\""));
 }
