@@ -6,6 +6,8 @@ pub(crate) mod flags;
 mod keys;
 mod meeting;
 mod model;
+#[cfg(feature = "sql")]
+pub mod prep;
 mod run;
 mod score;
 mod verify;

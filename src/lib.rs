@@ -9,6 +9,8 @@ pub mod demo;
 pub mod error;
 pub mod evaluation;
 pub mod model;
+#[cfg(feature = "sql")]
+pub mod prep;
 pub mod progress;
 pub mod recipe;
 pub mod rehearse;
