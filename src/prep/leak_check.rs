@@ -134,7 +134,11 @@ async fn dated(engine: &Engine, spec: &LeakSpec, cutoff: Moment) -> Result<Vec<(
                 [format!("CAST(max({}) AS BIGINT)", time(&column)), "0".into(), "0".into()]
             } else if is_text(field.data_type()) {
                 let read = format!("TRY_CAST({column} AS TIMESTAMP)");
-                [format!("CAST(max({}) AS BIGINT)", time(&read)), format!("count({read})"), format!("count({column})")]
+                [
+                    format!("CAST(max({}) AS BIGINT)", time(&read)),
+                    format!("sum(CASE WHEN {read} IS NULL THEN 0 ELSE 1 END)"),
+                    format!("count({column})"),
+                ]
             } else {
                 [format!("TRY_CAST(max({column}) AS BIGINT)"), format!("TRY_CAST(min({column}) AS BIGINT)"), "0".into()]
             }

@@ -136,7 +136,7 @@ impl LogColumns {
         let text_column = |column: &str| {
             let found = kind(column)?;
             let good = found.is_integer() || is_text(&found);
-            let sql = format!("trim(CAST({} AS VARCHAR))", quote::name(column));
+            let sql = known(&format!("trim(CAST({} AS VARCHAR))", quote::name(column)));
             good.then_some(sql).ok_or_else(|| refuse(column, &found, "text or a whole number"))
         };
         let time = quote::name(&self.time);
@@ -145,7 +145,7 @@ impl LogColumns {
             DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => (micros(&time), "false".to_owned()),
             found if is_text(&found) => {
                 let read = micros(&format!("TRY_CAST({time} AS TIMESTAMP)"));
-                let bad = format!("TRY_CAST({time} AS TIMESTAMP) IS NULL AND trim({time}) <> ''");
+                let bad = format!("TRY_CAST({time} AS TIMESTAMP) IS NULL AND {} IS NOT NULL", known(&format!("trim({time})")));
                 (read, bad)
             }
             found if found.is_integer() || found.is_floating() => {
@@ -168,7 +168,7 @@ impl LogColumns {
                 let (value, found) = (quote::name(column), kind(column)?);
                 if is_text(&found) {
                     let read = format!("TRY_CAST({value} AS DOUBLE)");
-                    let bad = format!("{read} IS NULL AND trim({value}) <> ''");
+                    let bad = format!("{read} IS NULL AND {} IS NOT NULL", known(&format!("trim({value})")));
                     (read, bad)
                 } else if found.is_integer() || found.is_floating() || matches!(found, DataType::Decimal128(..)) {
                     (format!("CAST({value} AS DOUBLE)"), "false".to_owned())
@@ -179,7 +179,7 @@ impl LogColumns {
         };
         let channel = self.channel.as_deref().map_or(Ok("CAST(NULL AS VARCHAR)".to_owned()), text_column)?;
         let text = format!(
-            "SELECT {} AS id,\n    {at} AS at,\n    {} AS kind,\n    {amount} AS amount,\n    nullif({channel}, '') AS channel,\n    \
+            "SELECT {} AS id,\n    {at} AS at,\n    {} AS kind,\n    {amount} AS amount,\n    {channel} AS channel,\n    \
              {bad_time} AS bad_time,\n    {bad_amount} AS bad_amount\n  FROM {}",
             text_column(&self.id)?,
             text_column(&self.event)?,
@@ -187,6 +187,11 @@ impl LogColumns {
         );
         Ok(LogSql { text })
     }
+}
+
+/// A text, or NULL where it is one of the words for a missing cell (docs/DATA.md).
+fn known(text: &str) -> String {
+    format!("CASE WHEN {text} NOT IN ('', 'null', 'NULL', '\\N') THEN {text} END")
 }
 
 /// The type of a column without its dictionary.
@@ -212,7 +217,7 @@ impl LogSql {
     #[must_use]
     pub fn look_sql(&self) -> String {
         format!(
-            "WITH log AS (\n  {}\n)\nSELECT kind, count(*) AS events,\n  count(*) FILTER (WHERE id IS NULL OR id = '') AS no_id,\n  \
+            "WITH log AS (\n  {}\n)\nSELECT kind, count(*) AS events,\n  count(*) FILTER (WHERE id IS NULL) AS no_id,\n  \
              count(*) FILTER (WHERE at IS NULL) AS no_time,\n  count(*) FILTER (WHERE bad_time) AS bad_times,\n  \
              count(*) FILTER (WHERE bad_amount) AS bad_amounts,\n  count(*) FILTER (WHERE isnan(amount) OR abs(amount) > 1e100) AS infinite,\n  \
              CAST(min(at) AS BIGINT) AS first, CAST(max(at) AS BIGINT) AS last\nFROM log GROUP BY kind",

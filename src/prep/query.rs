@@ -95,7 +95,7 @@ impl QuerySpec {
             (
                 "events".into(),
                 "Without events of nobody or of no time".into(),
-                "SELECT id, at, kind, amount, channel FROM log\n  WHERE id <> '' AND at IS NOT NULL".into(),
+                "SELECT id, at, kind, amount, channel FROM log\n  WHERE id IS NOT NULL AND at IS NOT NULL".into(),
             ),
         ]
     }

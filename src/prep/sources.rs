@@ -32,9 +32,6 @@ use std::time::Duration;
 const SAMPLE_BYTES: u64 = 256 << 10;
 /// Rows from which types are taken.
 const TYPE_ROWS: usize = 100_000;
-/// What stands for a missing cell of CSV, as docs/DATA.md has it for text.
-const NO_VALUE: &str = r"^(null|NULL|\\N)?$";
-
 /// What a table's files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFormat {
@@ -131,6 +128,9 @@ impl Sources {
     /// Exit 13, E1112: there is no such file, or it holds no columns; E1122: it cannot be read. Exit 2, E1113: what it is cannot be told
     /// by its name, or the address is of an unknown kind.
     pub async fn open(&mut self, engine: &Engine, source: &TableSource, text: &[String]) -> Result<SchemaRef, Failure> {
+        if engine.context().table_exist(datafusion::common::TableReference::bare(source.name.as_str())).is_ok_and(|exists| exists) {
+            return Err(Failure::new(Exit::Usage, 1111, format!("two tables are named {}", shown(&source.name))));
+        }
         let opening = self.locate(engine, source).await?;
         let place = &source.path;
         let state = engine.context().state();
@@ -145,7 +145,6 @@ impl Sources {
                     .with_has_header(true)
                     .with_delimiter(dialect.delimiter)
                     .with_quote(dialect.quote)
-                    .with_null_regex(Some(NO_VALUE.to_owned()))
                     // Fields with line ends are possible where fields are quoted; then a file is read in one piece.
                     .with_newlines_in_values(dialect.quoted)
                     .with_file_compression_type(opening.compression)
@@ -167,10 +166,7 @@ impl Sources {
         let table = Arc::new(ListingTable::try_new(config).map_err(failed)?);
         let schema = datafusion::catalog::TableProvider::schema(table.as_ref());
         let name = datafusion::common::TableReference::bare(source.name.as_str());
-        let before = engine.context().register_table(name, table).map_err(failed)?;
-        if before.is_some() {
-            return Err(Failure::new(Exit::Usage, 1111, format!("two tables are named {}", shown(&source.name))));
-        }
+        engine.context().register_table(name, table).map_err(failed)?;
         Ok(schema)
     }
 

@@ -127,7 +127,8 @@ fn an_interruption_leaves_nothing() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         // Standard input stays open and silent: the program waits for it.
         let mut command = world.command(&["sql", "SELECT * FROM t", "--table", "t=-", "--out", "o.parquet"]);
-        let program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let input = program.stdin.take();
         let deadline = Instant::now() + Duration::from_secs(60);
         while !world.names().iter().any(|name| name.starts_with(".o.parquet.partial-")) {
             assert!(Instant::now() < deadline, "the hidden file never came");
@@ -135,6 +136,7 @@ fn an_interruption_leaves_nothing() {
         }
         kill(Pid::from_raw(program.id() as i32), signal).unwrap();
         let ended = ended(program.wait_with_output().unwrap());
+        drop(input);
         assert_eq!(ended.code, Some(20), "{}", ended.err);
         assert_eq!(world.names(), Vec::<String>::new());
     }

@@ -42,6 +42,7 @@ pub fn log(world: &World, name: &str) -> String {
     // No id, blanks around an id, no time, two channels at once, a refund, a quote in an id.
     text.push_str(",2026-05-30T00:00:00,login,,\n   ,2026-05-30T00:00:00,login,,\n");
     text.push_str("  edge-0-login ,2026-05-30T00:00:00,login,,\nu0000001,,login,,\n");
+    text.push_str("NULL,2026-05-30T00:00:00,login,,\nu0000001,\\N,login,,\nu0000002,2026-05-30T00:00:00,purchase,NULL,null\n");
     text.push_str("tied,2026-04-01T00:00:00,login,,zebra\ntied,2026-04-01T00:00:00,login,,ape\n");
     text.push_str("tied,2026-05-20T00:00:00,purchase,-12.5,\ntied,2026-05-30T00:00:00,purchase,2.5,\n");
     text.push_str("\"o'hare \"\" \",2026-05-30T00:00:00,login,,\n");

@@ -31,17 +31,19 @@ fn label<'a>(extra: &'a [&'a str]) -> Vec<&'a str> {
 fn further_features_must_have_been_known_at_the_cutoff() {
     let world = World::new();
     log(&world, "log.csv");
+    world.works(&label(&[]));
+    let user = world.rows("owner.parquet", "user_id").into_keys().find(|id| id.starts_with('u')).unwrap();
     let extra = |name: &str, day: &str| {
-        world.write(name, format!("user_id,as_of,score\nu0000001,2026-05-31,1\nu0000002,{day},2\nu0000003,2026-06-01,3\n"));
+        world.write(name, format!("user_id,as_of,score\nx1,2026-05-31,1\n{user},{day},2\nx2,2026-06-01,3\n"));
     };
     extra("late.csv", "2026-06-02");
     extra("good.csv", "2026-05-01");
-    let ended = world.refuses(13, "1150", &label(&["--features", "late.csv"]));
+    let ended = world.refuses(13, "1150", &label(&["--force", "--features", "late.csv"]));
     assert!(ended.err.contains("`as_of`") && ended.err.contains("1 row of further features was known only after"), "{}", ended.err);
-    world.works(&label(&["--features", "good.csv"]));
+    world.works(&label(&["--force", "--features", "good.csv"]));
     let rows = world.rows("owner.parquet", "user_id");
-    assert_eq!(rows["u0000002"]["score"], crate::world::Cell::Number(2.0));
-    assert!(!rows["u0000002"].contains_key("as_of"));
+    assert_eq!(rows[&user]["score"], crate::world::Cell::Number(2.0));
+    assert!(!rows[&user].contains_key("as_of"));
     world.write("twice.csv", "user_id,score\nu0000001,1\n u0000001,2\n");
     world.refuses(13, "1147", &label(&["--features", "twice.csv", "--force"]));
 }

@@ -42,20 +42,21 @@ pub fn micros(text: &str) -> i64 {
 pub fn read(text: &str) -> (BTreeMap<String, Vec<Event>>, u64, u64) {
     let mut users: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     let (mut no_id, mut no_time) = (0, 0);
+    let missing = |text: &str| matches!(text, "" | "null" | "NULL" | "\\N");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     for record in reader.records() {
         let record = record.unwrap();
         let id = record[0].trim();
-        no_id += u64::from(id.is_empty());
-        no_time += u64::from(record[1].is_empty());
-        if id.is_empty() || record[1].is_empty() {
+        no_id += u64::from(missing(id));
+        no_time += u64::from(missing(&record[1]));
+        if missing(id) || missing(&record[1]) {
             continue;
         }
         users.entry(id.to_owned()).or_default().push(Event {
             at: micros(&record[1]),
             kind: record[2].to_owned(),
             amount: record[3].parse().ok(),
-            channel: Some(record[4].to_owned()).filter(|channel| !channel.is_empty()),
+            channel: Some(record[4].to_owned()).filter(|channel| !missing(channel)),
         });
     }
     (users, no_id, no_time)

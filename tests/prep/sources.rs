@@ -96,13 +96,15 @@ fn parquet_folders_patterns_compression_and_streams_hold_the_same() {
 #[test]
 fn cells_of_csv_are_what_they_are_in_the_party_programs() {
     let world = World::new();
-    world.write("a.csv", "\u{feff}id, n ,t,q\nu1,1,NA,\"two\nlines\"\nu2,NULL,,\"say \"\"hi\"\"\"\nu3,\\N,null,z\n");
-    world.works(&["sql", "SELECT * FROM t", "--table", "t=a.csv", "--out", "a.parquet"]);
+    world.write("a.csv", "\u{feff}id, n ,m,t,q\nu1,1,5,NA,\"two\nlines\"\nu2,NULL,,,\"say \"\"hi\"\"\"\nu3,\\N,7,null,z\n");
+    let query = "SELECT id, TRY_CAST(n AS INT) AS n, m, nullif(t, 'null') AS t, q FROM t";
+    world.works(&["sql", query, "--table", "t=a.csv", "--out", "a.parquet"]);
     let rows = world.rows("a.parquet", "id");
     let text = |text: &str| Cell::Text(text.into());
     assert_eq!(rows["u1"]["q"], text("two\nlines"));
     assert_eq!(rows["u2"]["q"], text("say \"hi\""));
     assert_eq!([&rows["u1"]["n"], &rows["u2"]["n"], &rows["u3"]["n"]], [&Cell::Number(1.0), &Cell::Missing, &Cell::Missing]);
+    assert_eq!([&rows["u1"]["m"], &rows["u2"]["m"]], [&Cell::Number(5.0), &Cell::Missing]);
     assert_eq!([&rows["u1"]["t"], &rows["u2"]["t"], &rows["u3"]["t"]], [&text("NA"), &Cell::Missing, &Cell::Missing]);
 }
 

@@ -38,6 +38,7 @@ fn answer(stream: &TcpStream, objects: &BTreeMap<String, Vec<u8>>, log: &Mutex<V
     let (method, target) = first.split_once(' ')?;
     let target = target.split(' ').next()?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = &path.replace("%3D", "=");
     let mut out = stream;
     let mut send = |status: &str, more: &str, body: &[u8]| -> Option<()> {
         let date = "Last-Modified: Mon, 01 Jun 2026 00:00:00 GMT\r\nETag: \"1\"\r\n";
