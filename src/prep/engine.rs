@@ -56,7 +56,10 @@ impl Engine {
         }
         let environment = environment.build_arc().map_err(|error| failed(&error))?;
         let mut config = SessionConfig::new().with_target_partitions(limits.threads.max(1));
-        config.options_mut().execution.listing_table_ignore_subdirectory = false;
+        let execution = &mut config.options_mut().execution;
+        execution.listing_table_ignore_subdirectory = false;
+        // What a sort keeps for merging what it spilled must fit several times into a small cap.
+        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(bytes / (16 * limits.threads.max(1)));
         Ok(Self { context: SessionContext::new_with_config_rt(config, environment), runtime })
     }
 

@@ -147,9 +147,12 @@ async fn dated(engine: &Engine, spec: &LeakSpec, cutoff: Moment) -> Result<Vec<(
         .map(|(at, sql)| format!("{sql} AS c{at}"))
         .collect();
     if asked.is_empty() {
+        let _ = engine.context().deregister_table(name);
         return Ok(Vec::new());
     }
     let rows = engine.rows(&format!("SELECT {} FROM {}", asked.join(", "), quote::name(name))).await?;
+    // The next label's check opens it again.
+    let _ = engine.context().deregister_table(name);
     let Some(row) = rows.first() else { return Ok(Vec::new()) };
     let cell = |at: usize| numbers(row, at).map(|cells| cells.first().copied().flatten());
     let mut found = Vec::new();

@@ -153,7 +153,11 @@ impl Sources {
         };
         let options = ListingOptions::new(format).with_file_extension(&opening.extension);
         let failed = |error| failure_of(error, place);
-        let inferred = options.infer_schema(&state, &opening.url).await.map_err(failed)?;
+        let inferred = options.infer_schema(&state, &opening.url).await.map_err(|error| {
+            let none = error.strip_backtrace().contains("No files found");
+            let absent = || Failure::new(Exit::Data, 1112, "there is no such file").at(place.as_str()).hint("check the address");
+            if none { absent() } else { failed(error) }
+        })?;
         if inferred.fields().is_empty() {
             return Err(Failure::new(Exit::Data, 1112, "the table has no columns, or no file fits").at(place.as_str()));
         }

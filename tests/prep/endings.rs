@@ -110,7 +110,7 @@ fn sorts_spill_below_the_memory_cap_and_too_small_a_cap_is_told() {
                 .unwrap(),
         )
     };
-    let small = sql("24M");
+    let small = sql("40M");
     assert_eq!(small.code, Some(0), "{}", small.err);
     assert!(small.err.contains("600,000 rows"), "{}", small.err);
     std::fs::remove_file(world.path("o.parquet")).unwrap();
