@@ -7,6 +7,8 @@ mod keys;
 mod meeting;
 mod model;
 mod plan;
+#[cfg(feature = "sql")]
+pub mod prep;
 mod receipt;
 mod run;
 mod score;

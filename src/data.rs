@@ -39,7 +39,7 @@ pub use check::{Page, check};
 pub use dialect::Dialect;
 pub use ids::{CanonicalId, IdKind, IdProblem, Region, canonical_id};
 pub use intersection::{Intersection, intersection, intersection_sha256};
-pub use leaks::{LEAK_AUC, column_auc};
+pub use leaks::{LEAK_AUC, column_auc, values_auc};
 pub use lock::{LOCK_SCHEMA, Lock};
 pub use quality::{EXTREME_Z, Warning};
 pub use read::read_table;

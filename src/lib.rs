@@ -10,6 +10,8 @@ pub mod error;
 pub mod evaluation;
 pub mod model;
 pub mod plan;
+#[cfg(feature = "sql")]
+pub mod prep;
 pub mod progress;
 pub mod recipe;
 pub mod rehearse;

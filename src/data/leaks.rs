@@ -120,6 +120,14 @@ fn any_auc(values: &Values, label: &[bool], sample: Option<&Sample>, counts: &im
     }
 }
 
+/// How well any column alone ranks the label, as the check of a party's file judges it. None where one class is missing, and where a
+/// sample of a long table shows that the column is far from telling the label.
+#[must_use]
+pub fn values_auc(values: &Values, label: &[bool]) -> Option<f64> {
+    let counts = |_| true;
+    any_auc(values, label, Sample::draw(label, &counts).as_ref(), &counts)
+}
+
 /// The columns that leak, with their AUC, worst first.
 pub(super) fn leaking<'a>(
     columns: &'a [Column],
