@@ -1,7 +1,7 @@
 //! From nothing to a signed model: six commands a side, no file carried by hand; and what the plan foretells against what the run does.
 
 use crate::shaped::{Shape, start};
-use crate::world::{Ended, HANG, Program, SIDES, World, alone, free_port, names, overlap_only, program, results, set, synthetic, together};
+use crate::world::{Ended, HANG, Program, SIDES, World, alone, free_port, names, program, results, set, synthetic, together};
 use colift::data::Side;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -141,7 +141,12 @@ fn what_the_plan_foretells_is_what_the_run_does() {
             reveal.push("own_standard_errors".into());
             set(job, "shared.matching", "ecdh");
         }),
-        ("overlap", overlap_only),
+        ("linear", |job| {
+            set(job, "shared.task", "linear");
+            let shared = job["shared"].as_table_mut().unwrap();
+            shared.remove("expected_rate");
+            shared.remove("logit_range");
+        }),
     ];
     for ((name, change), shape) in jobs.into_iter().zip(shapes) {
         let world = World::new();
