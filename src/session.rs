@@ -13,6 +13,7 @@ pub mod past_runs;
 mod pins;
 pub mod receipt;
 mod signature;
+mod spoken_code;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -25,4 +26,5 @@ pub use pairing::{PairingView, pair};
 pub use past_runs::PastRuns;
 pub use pins::{Pin, Pins};
 pub use signature::{BothSigned, ContractSignature};
+pub use spoken_code::{SpokenCode, pair_by_code};
 pub use transcript::{Recorded, Told, Transcript};

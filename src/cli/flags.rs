@@ -100,7 +100,7 @@ pub enum ModelCommand {
 
 /// Flags of `pair`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("how").required(true))]
+#[command(group = clap::ArgGroup::new("how").required(true), args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct PairFlags {
     /// Wait for the other side at this address, such as 0.0.0.0:7411
     #[arg(long, group = "how")]
@@ -114,6 +114,42 @@ pub struct PairFlags {
     /// The peer's fingerprint as its person told it: pins without asking if it is the one met, refuses otherwise
     #[arg(long)]
     pub expect: Option<String>,
+    /// By a short spoken code instead of comparing fingerprints.
+    #[command(subcommand)]
+    pub by_code: Option<PairByCode>,
+}
+
+/// Pairing by a short spoken code.
+#[derive(Debug, Subcommand)]
+pub enum PairByCode {
+    /// Print a code for the other person, and wait for the side that knows it
+    Invite(InviteFlags),
+    /// Pair with the side whose person read out this code
+    Accept(AcceptFlags),
+}
+
+/// Flags of `pair invite`.
+#[derive(Debug, Args)]
+pub struct InviteFlags {
+    /// Wait for the other side at this address, such as 0.0.0.0:7411
+    #[arg(long, required_unless_present = "dial", conflicts_with = "dial")]
+    pub listen: Option<String>,
+    /// Dial the other side, such as partner.example:7411
+    #[arg(long)]
+    pub dial: Option<String>,
+    /// What this side calls the peer [default: the peer's role]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Flags of `pair accept`.
+#[derive(Debug, Args)]
+pub struct AcceptFlags {
+    /// The eight digits that the other person read out, such as 4821-7730
+    pub code: String,
+    /// How the other side is met.
+    #[command(flatten)]
+    pub meet: InviteFlags,
 }
 
 /// Flags of `peers`.

@@ -1,10 +1,10 @@
 //! `init`, `pair`, `peers`: keys and whom this side trusts.
 
-use crate::cli::flags::{PairFlags, PeersFlags};
+use crate::cli::flags::{PairByCode, PairFlags, PeersFlags};
 use crate::cli::say;
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use crate::session::{Home, Identity, LinkSpec, PairingView, Pins, pair as meet};
+use crate::session::{Home, Identity, LinkSpec, PairingView, Pins, SpokenCode, pair as meet, pair_by_code};
 use colift_channel::StopFlag;
 use colift_channel::tls::{Fingerprint, Limits};
 use std::io::{BufRead, IsTerminal};
@@ -24,11 +24,10 @@ pub fn init() -> Result<(), Failure> {
 pub fn pair(side: Side, flags: &PairFlags, stop: &StopFlag) -> Result<(), Failure> {
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
-    let spec = match (&flags.listen, &flags.dial) {
-        (Some(address), _) => LinkSpec::Listen(address.clone()),
-        (None, Some(address)) => LinkSpec::Dial(address.clone()),
-        (None, None) => return Err(Failure::new(Exit::Usage, 911, "pair needs --listen or --dial")),
-    };
+    if let Some(by_code) = &flags.by_code {
+        return pair_with_code(side, &home, &identity, by_code, stop);
+    }
+    let spec = spec(flags.listen.as_deref(), flags.dial.as_deref())?;
     let expected = match &flags.expect {
         Some(text) => Some(text.parse::<Fingerprint>().map_err(|_| {
             Failure::new(Exit::Usage, 912, "--expect is not a fingerprint").hint("64 hex digits, blanks allowed, in quotes")
@@ -45,6 +44,35 @@ pub fn pair(side: Side, flags: &PairFlags, stop: &StopFlag) -> Result<(), Failur
     let mut confirm = |view: &PairingView| confirm(view, expected);
     let pin = meet(&home, &identity, side, &name, &spec, &Limits::default(), stop, &mut confirm)?;
     eprintln!("pinned as \"{}\"; in one piece, for job files:", pin.name);
+    say(&pin.fingerprint.to_string());
+    Ok(())
+}
+
+fn spec(listen: Option<&str>, dial: Option<&str>) -> Result<LinkSpec, Failure> {
+    match (listen, dial) {
+        (Some(address), _) => Ok(LinkSpec::Listen(address.to_owned())),
+        (None, Some(address)) => Ok(LinkSpec::Dial(address.to_owned())),
+        (None, None) => Err(Failure::new(Exit::Usage, 911, "pair needs --listen or --dial")),
+    }
+}
+
+/// Pairs by a short spoken code: the inviting side prints it, the accepting side is told it.
+fn pair_with_code(side: Side, home: &Home, identity: &Identity, by_code: &PairByCode, stop: &StopFlag) -> Result<(), Failure> {
+    let (meet, code, invites) = match by_code {
+        PairByCode::Invite(meet) => (meet, SpokenCode::draw()?, true),
+        PairByCode::Accept(flags) => (&flags.meet, SpokenCode::parse(&flags.code)?, false),
+    };
+    let name = meet.name.clone().unwrap_or_else(|| side.peer().name().to_owned());
+    let spec = spec(meet.listen.as_deref(), meet.dial.as_deref())?;
+    eprintln!("own fingerprint    {}", identity.fingerprint().groups());
+    if invites {
+        eprintln!("code               {code}");
+        eprintln!("Read the code to the other side's person by phone. They type: colift-{} pair accept {code} …", side.peer());
+    }
+    eprintln!("waiting for the {}…", side.peer());
+    let pin = pair_by_code(home, identity, side, &name, &spec, (&code, invites), &Limits::default(), stop)?;
+    eprintln!("peer's fingerprint {}", pin.fingerprint.groups());
+    eprintln!("both sides know the code; pinned as \"{}\"; in one piece, for job files:", pin.name);
     say(&pin.fingerprint.to_string());
     Ok(())
 }

@@ -83,6 +83,108 @@ fn six_commands_a_side_lead_from_nothing_to_a_signed_model() {
     }
 }
 
+/// Both programs pair by a code; the accepting side types what `typed` makes of the code that it was told.
+fn by_code(world: &World, inviting: Side, typed: impl Fn(&str) -> String) -> [Ended; 2] {
+    let address = format!("127.0.0.1:{}", world.port);
+    let invitation = world.start(inviting, &["pair", "invite", "--listen", &address]);
+    invitation.wait_for("waiting for the");
+    let told = invitation.err();
+    let code = told.lines().find_map(|line| line.strip_prefix("code ")).unwrap().trim().to_owned();
+    let accepted = world.run(inviting.peer(), &["pair", "accept", &typed(&code), "--dial", &address]);
+    [invitation.ended(HANG), accepted]
+}
+
+#[test]
+fn a_spoken_code_pairs_and_a_wrong_one_does_not() {
+    let _machine = together();
+    let world = World::unpaired();
+    // One digit heard wrong.
+    let wrong = |code: &str| code.replace(&code[8..], if code.ends_with('1') { "2" } else { "1" });
+    let [invited, accepted] = by_code(&world, Side::Owner, wrong);
+    invited.failed(&[11], &["does not know the same code", "nothing was pinned"], "a wrong code");
+    accepted.failed(&[10, 11], &["the other side"], "a wrong code");
+    for side in SIDES {
+        assert_eq!(world.run(side, &["peers"]).fine().out, "", "the {side} pinned somebody");
+    }
+    // However it is typed; and the partner may invite as well.
+    for (inviting, typed) in [(Side::Owner, "-"), (Side::Partner, " ")] {
+        let ended = by_code(&world, inviting, |code| code.replace('-', typed));
+        for ended in &ended {
+            assert_eq!(ended.fine().out.trim(), world.print(ended.side.peer()), "pair prints the pinned key");
+        }
+    }
+    world.run(Side::Owner, &["pair", "accept", "12", "--dial", "127.0.0.1:9"]).failed(&[2], &["eight digits", "4821-7730"], "no code");
+    world.jobs(|_, _| {});
+    world.run_both(&[]).iter().for_each(|ended| drop(ended.fine()));
+}
+
+/// What newcomers get wrong, each answered by one message that says what to do.
+#[test]
+fn the_six_likely_mistakes_of_a_newcomer_are_answered() {
+    let _machine = together();
+    let world = World::new();
+    let refused = |side: Side, ended: &Ended, codes: &[i32], words: &[&str], about: &str| {
+        ended.failed(codes, words, about);
+        assert_eq!(ended.err.matches("error[E").count(), 1, "{about}: one message: {}", ended.err);
+        assert!(ended.err.contains("try: "), "{about}: it does not say what to do: {}", ended.err);
+        world.left_nothing(side, about);
+    };
+    // The peer is not started; the port is another one.
+    world.jobs(|_, _| {});
+    let owner = world.start_run(Side::Owner, &["--connect-timeout", "1"]).ended(HANG);
+    refused(Side::Owner, &owner, &[10], &["start the other side's program", "address and port"], "the peer is not started");
+    world.job(Side::Partner, |job| set(job, "private.link.dial", format!("127.0.0.1:{}", free_port())));
+    let partner = world.start_run(Side::Partner, &["--connect-timeout", "1"]).ended(HANG);
+    refused(Side::Partner, &partner, &[10], &["was not reached", "check address, port and firewall"], "another port");
+    // A key that was never paired.
+    let stranger = World::unpaired();
+    world.jobs(|_, job| set(job, "shared.peers.partner", stranger.print(Side::Partner)));
+    let owner = world.run(Side::Owner, &["run", "--job", "job.toml"]);
+    refused(Side::Owner, &owner, &[11], &["is not pinned here", "`pair` on both sides"], "a key that is not paired");
+    // Another job file on each side.
+    world.jobs(|side, job| {
+        if side == Side::Partner {
+            set(job, "shared.l2", 0.5);
+        }
+    });
+    for ended in world.run_both(&[]) {
+        refused(ended.side, &ended, &[12], &["`l2` is", "agree on one value"], "another job");
+    }
+    // Ids of another kind: nobody is shared.
+    let other = world.place(Side::Partner).join("phones.csv");
+    let text = std::fs::read_to_string(synthetic(Side::Partner)).unwrap();
+    let mut lines = text.lines();
+    let renamed: String = std::iter::once(lines.next().unwrap().to_owned())
+        .chain(lines.enumerate().map(|(row, line)| format!("+1555{row:010},{}", line.split_once(',').unwrap().1)))
+        .map(|line| line + "\n")
+        .collect();
+    std::fs::write(&other, renamed).unwrap();
+    world.jobs(|side, job| {
+        if side == Side::Partner {
+            set(job, "private.data", other.to_str().unwrap());
+        }
+    });
+    let partner = world.run(Side::Partner, &["run", "--job", "job.toml"]);
+    refused(Side::Partner, &partner, &[13], &["email", "id"], "ids of another kind");
+    world.jobs(|side, job| {
+        set(job, "shared.id_kind", "opaque");
+        if side == Side::Partner {
+            set(job, "private.data", other.to_str().unwrap());
+        }
+    });
+    for ended in world.run_both(&[]) {
+        refused(ended.side, &ended, &[14], &["the same kind of id"], "ids of another kind, read as they are");
+    }
+    // The label is missing.
+    world.jobs(|side, job| {
+        if side == Side::Owner {
+            set(job, "shared.label", "bought");
+        }
+    });
+    let owner = world.run(Side::Owner, &["run", "--job", "job.toml"]);
+    refused(Side::Owner, &owner, &[13], &["bought"], "no such label");
+}
+
 #[test]
 fn a_plan_that_does_not_fit_ends_with_one_clear_message() {
     let _machine = together();
