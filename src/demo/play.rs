@@ -30,7 +30,7 @@ pub struct Settings {
     /// Seed of the data
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Folder of the results [default: colift-runs/<scenario>/<UTC time>]
+    /// Folder of the results [default: colift-runs/SCENARIO/TIME]
     #[arg(long)]
     pub out: Option<PathBuf>,
 }

@@ -115,7 +115,9 @@ fn a_spoken_code_pairs_and_a_wrong_one_does_not() {
     }
     world.run(Side::Owner, &["pair", "accept", "12", "--dial", "127.0.0.1:9"]).failed(&[2], &["eight digits", "4821-7730"], "no code");
     world.jobs(|_, _| {});
-    world.run_both(&[]).iter().for_each(|ended| drop(ended.fine()));
+    for ended in world.run_both(&[]) {
+        ended.fine();
+    }
 }
 
 /// What newcomers get wrong, each answered by one message that says what to do.
