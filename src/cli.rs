@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod data;
+mod doctor;
 pub(crate) mod flags;
 mod keys;
 mod meeting;
@@ -12,6 +13,7 @@ pub mod prep;
 mod receipt;
 mod run;
 mod score;
+mod shell;
 mod sign;
 mod verify;
 
@@ -45,6 +47,12 @@ pub fn main(side: Side) -> ExitCode {
 
 /// Reads the flags; help, version and wrong flags end the process here, as clap words them.
 fn parse(side: Side) -> Result<Flags, Failure> {
+    let matches = command(side).try_get_matches().unwrap_or_else(|error| error.exit());
+    Flags::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, 901, error.to_string()))
+}
+
+/// The flags as this side's program has them.
+fn command(side: Side) -> clap::Command {
     let name = match side {
         Side::Owner => "colift-owner",
         Side::Partner => "colift-partner",
@@ -53,9 +61,7 @@ fn parse(side: Side) -> Result<Flags, Failure> {
         Side::Owner => "The label owner's program: trains a joint model with a partner, and neither side shows its data.",
         Side::Partner => "The partner's program: trains a joint model with the label owner, and neither side shows its data.",
     };
-    let command = Flags::command().name(name).bin_name(name).about(about).version(versions());
-    let matches = command.try_get_matches().unwrap_or_else(|error| error.exit());
-    Flags::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, 901, error.to_string()))
+    Flags::command().name(name).bin_name(name).about(about).version(versions())
 }
 
 /// The task of this name.
@@ -96,6 +102,12 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Pair(pair) => keys::pair(side, &pair, stop),
         Command::Peers(peers) => keys::peers(&peers),
         Command::Data(arguments) => data::data(side, &arguments),
+        Command::Doctor(arguments) => doctor::doctor(side, &arguments, stop),
+        Command::Completions { shell } => {
+            shell::completions(side, shell);
+            Ok(())
+        }
+        Command::Man { folder } => shell::man(side, &folder),
         Command::Plan(arguments) => plan::plan(side, &arguments, stop),
         Command::Sign(arguments) => sign::sign(side, &arguments),
         Command::Run(arguments) => run::run(side, &arguments, stop),

@@ -41,6 +41,19 @@ pub enum Command {
     Receipt(ReceiptFlags),
     /// Check this program against every published vector it uses, and print the table
     Verify(VerifyFlags),
+    /// Look at what a run needs: key, peers, memory, clock, port, and the way to the peer, if it does the same
+    Doctor(DoctorFlags),
+    /// Print the completions of this program for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the pages of the manual, one a command
+    Man {
+        /// A folder that exists
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
     /// Measure a training or a matching: both real programs on loopback, data made from a seed (owner's program)
     Bench(BenchFlags),
     /// One party of a benchmark, started by `bench`
@@ -241,6 +254,13 @@ pub struct PlanFlags {
     pub connect_timeout: u64,
 }
 
+/// How progress is told to programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventFormat {
+    /// One JSON object a line
+    Jsonl,
+}
+
 /// Flags of `sign`.
 #[derive(Debug, Args)]
 pub struct SignFlags {
@@ -266,12 +286,32 @@ pub struct RunFlags {
     /// Progress as lines even on a terminal
     #[arg(long)]
     pub lines: bool,
+    /// Progress as one JSON object a line on stderr, for programs
+    #[arg(long, value_enum, conflicts_with = "lines")]
+    pub events: Option<EventFormat>,
     /// Seconds to wait for the peer to appear
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: u64,
     /// Seconds without any sign of life from the peer before giving up
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub idle_timeout: u64,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorFlags {
+    /// The job whose peer and link are tried
+    #[arg(long)]
+    pub job: Option<PathBuf>,
+    /// Wait for the other side at this address, such as 0.0.0.0:7411
+    #[arg(long, conflicts_with = "dial")]
+    pub listen: Option<String>,
+    /// Dial the other side, such as partner.example:7411
+    #[arg(long)]
+    pub dial: Option<String>,
+    /// Seconds to wait for the peer to appear
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub connect_timeout: u64,
 }
 
 /// Flags of `receipt`.

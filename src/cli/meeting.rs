@@ -1,6 +1,6 @@
 //! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
 
-use crate::cli::flags::RunFlags;
+use crate::cli::flags::{EventFormat, RunFlags};
 use crate::contract::receipt::{Phase, result_hash};
 use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
@@ -76,7 +76,11 @@ impl<'a> Meeting<'a> {
         let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
         let folder = ResultFolder::create(&target)?;
         start_log(0, &folder)?;
-        let progress = if flags.lines { Terminal::lines(side) } else { Terminal::new(side) };
+        let progress = match flags.events {
+            Some(EventFormat::Jsonl) => Terminal::events(side),
+            None if flags.lines => Terminal::lines(side),
+            None => Terminal::new(side),
+        };
         Ok(Self {
             side,
             flags,
@@ -159,6 +163,7 @@ impl<'a> Meeting<'a> {
         });
         let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
         self.progress.note("peer connected, key as pinned");
+        self.progress.connected(link.pulse());
         let (met, (line, text)) = match self.talk(&mut link, rows, over, write) {
             Ok(done) => done,
             Err(failure) => {

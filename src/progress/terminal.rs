@@ -3,7 +3,10 @@
 use super::Progress;
 use crate::data::Side;
 use crate::data::wording::grouped;
+use colift_channel::tls::Pulse;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,13 +14,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Time between two lines where stderr is no terminal.
-const LINES_EVERY: Duration = Duration::from_secs(10);
+const LINES_EVERY: Duration = Duration::from_secs(5);
 /// Time between two looks at the numbers on a terminal.
 const BARS_EVERY: Duration = Duration::from_millis(200);
 /// A wait of this length is shown.
 const WAIT_SHOWN: Duration = Duration::from_secs(2);
 
-/// Bars on a terminal, otherwise one line every ten seconds and one when a stage begins and ends.
+/// Bars on a terminal, otherwise one line every five seconds and one when a stage begins and ends; or events for programs.
 pub struct Terminal {
     shared: Arc<Shared>,
     painter: Option<JoinHandle<()>>,
@@ -40,8 +43,20 @@ impl Terminal {
         Self::on(side, Face::Lines(Box::new(std::io::stderr())), LINES_EVERY)
     }
 
+    /// One JSON object a line on stderr, every five seconds and whenever something begins or ends: `time` (UTC), `side`, `event` (`stage`,
+    /// `progress`, `done`, `waiting`, `note`) and what belongs to it.
+    #[must_use]
+    pub fn events(side: Side) -> Self {
+        Self::on(side, Face::Events(Box::new(std::io::stderr())), LINES_EVERY)
+    }
+
+    /// From now on the peer hears what is in work here, and what it says is shown while it is waited for.
+    pub fn connected(&self, pulse: Pulse) {
+        self.shared.lock().pulse = Some(pulse);
+    }
+
     pub(super) fn on(side: Side, face: Face, every: Duration) -> Self {
-        let state = State { side, face, stage: None, waiting: None, ended: false };
+        let state = State { side, face, stage: None, waiting: None, ended: false, pulse: None };
         let shared = Arc::new(Shared {
             name: AtomicPtr::default(),
             done: AtomicU64::new(0),
@@ -140,6 +155,8 @@ struct State {
     stage: Option<Stage>,
     waiting: Option<(&'static str, Instant)>,
     ended: bool,
+    /// What both sides tell each other about their work, once they are connected.
+    pulse: Option<Pulse>,
 }
 
 impl State {
@@ -155,6 +172,7 @@ impl State {
                 self.stage = Some(Stage { name, total, began: Instant::now() });
                 match self.face {
                     Face::Lines(_) => self.say(&format!("{name} begins")),
+                    Face::Events(_) => self.event(json!({ "event": "stage", "stage": name, "steps": total })),
                     Face::Bars { .. } => self.face.open(self.side, name, total),
                 }
             }
@@ -164,15 +182,25 @@ impl State {
     fn end_stage(&mut self) {
         if let Some(stage) = self.stage.take() {
             self.face.close();
-            self.say(&format!("{} done in {} s", stage.name, stage.began.elapsed().as_secs()));
+            let took = stage.began.elapsed();
+            match self.face {
+                Face::Events(_) => self.event(json!({ "event": "done", "stage": stage.name, "seconds": took.as_secs_f64() })),
+                _ => self.say(&format!("{} done in {} s", stage.name, took.as_secs())),
+            }
         }
     }
 
     /// Shows how far the run is; called every few seconds, or some times a second for a bar.
     fn paint(&mut self, done: u64) {
+        self.tell(done);
+        if let Face::Events(_) = self.face {
+            self.paint_events(done);
+            return;
+        }
         let peer = self.side.peer();
         let wait = self.waiting.map(|(what, since)| (what, since.elapsed())).filter(|(_, time)| *time >= WAIT_SHOWN);
-        let wait = wait.map(|(what, time)| format!("waiting {} s for the {peer}: {what}", time.as_secs()));
+        let heard = self.pulse.as_ref().and_then(Pulse::heard).map_or_else(String::new, |words| format!(" ({words})"));
+        let wait = wait.map(|(what, time)| format!("waiting {} s for the {peer}: {what}{heard}", time.as_secs()));
         match (&self.face, &self.stage, wait) {
             (Face::Bars { .. }, Some(stage), wait) => {
                 let message = wait.map_or(stage.name.to_owned(), |wait| format!("{}, {wait}", stage.name));
@@ -185,7 +213,7 @@ impl State {
                 self.face.update(0, wait);
             }
             (Face::Bars { .. }, None, None) => self.face.close(),
-            (Face::Lines(_), None, None) => {}
+            (Face::Lines(_) | Face::Events(_), None, None) | (Face::Events(_), ..) => {}
             (Face::Lines(_), _, Some(wait)) => self.say(&wait),
             (Face::Lines(_), Some(Stage { name, total, began }), None) => {
                 let steps = if *total > 0 { format!("step {} of {}, ", grouped(done), grouped(*total)) } else { String::new() };
@@ -195,9 +223,46 @@ impl State {
         }
     }
 
+    /// Tells the peer what is in work.
+    fn tell(&self, done: u64) {
+        let Some(pulse) = &self.pulse else { return };
+        match (&self.stage, self.waiting) {
+            (_, Some((what, since))) if since.elapsed() >= WAIT_SHOWN => pulse.tell(&format!("waits for {what}")),
+            (Some(Stage { name, total: total @ 1.., .. }), _) => pulse.tell(&format!("{name}, {} %", 100 * done.min(*total) / total)),
+            (Some(Stage { name, .. }), _) => pulse.tell(name),
+            (None, _) => pulse.tell("between two stages"),
+        }
+    }
+
+    /// The same for programs.
+    fn paint_events(&mut self, done: u64) {
+        let wait = self.waiting.map(|(what, since)| (what, since.elapsed())).filter(|(_, time)| *time >= WAIT_SHOWN);
+        if let Some((what, time)) = wait {
+            let stage = self.stage.as_ref().map(|stage| stage.name);
+            let heard = self.pulse.as_ref().and_then(Pulse::heard);
+            self.event(json!({ "event": "waiting", "for": what, "seconds": time.as_secs_f64(), "stage": stage, "peer": heard }));
+        } else if let Some(stage) = &self.stage {
+            let (name, total, seconds) = (stage.name, stage.total, stage.began.elapsed().as_secs_f64());
+            self.event(json!({ "event": "progress", "stage": name, "step": done, "steps": total, "seconds": seconds }));
+        }
+    }
+
+    /// Writes one event.
+    fn event(&mut self, mut event: Value) {
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("time".to_owned(), Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into());
+            fields.insert("side".to_owned(), self.side.name().into());
+        }
+        self.face.say(&event.to_string());
+    }
+
     /// Writes one line.
     fn say(&mut self, text: &str) {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if let Face::Events(_) = self.face {
+            self.event(json!({ "event": "note", "text": text }));
+            return;
+        }
         self.face.say(&format!("{}: {text}", self.side));
     }
 }
@@ -206,6 +271,8 @@ impl State {
 pub(super) enum Face {
     /// Lines.
     Lines(Box<dyn Write + Send>),
+    /// One JSON object a line.
+    Events(Box<dyn Write + Send>),
     /// One bar, and lines above it.
     Bars {
         /// The open stage's bar.
@@ -260,7 +327,7 @@ impl Face {
     fn say(&mut self, line: &str) {
         let out = match self {
             Self::Bars { open: Some(bar), .. } => return bar.println(line),
-            Self::Bars { out, .. } | Self::Lines(out) => out,
+            Self::Bars { out, .. } | Self::Lines(out) | Self::Events(out) => out,
         };
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }

@@ -30,6 +30,75 @@ fn help_names_every_command_and_version_names_what_must_meet() {
 }
 
 #[test]
+fn completions_and_the_manual_name_every_command() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for side in SIDES {
+        for shell in ["bash", "zsh", "fish"] {
+            let script = run(side, &["completions", shell]);
+            for command in ["plan", "sign", "receipt", "doctor"] {
+                assert!(script.fine().out.contains(command), "{shell}: {command}");
+            }
+        }
+        let pages = folder.path().join(side.name());
+        std::fs::create_dir(&pages).unwrap();
+        run(side, &["man", pages.to_str().unwrap()]).fine();
+        let first = std::fs::read_to_string(pages.join(format!("colift-{side}.1"))).unwrap();
+        assert!(first.starts_with(".") && first.contains("sign"), "{}", &first[..80]);
+        assert!(pages.join(format!("colift-{side}-run.1")).is_file() && pages.join(format!("colift-{side}-pair-invite.1")).is_file());
+        run(side, &["man", "/nonexistent/folder"]).failed(&[2], &["E0930", "folder that exists"], "no folder");
+    }
+}
+
+#[test]
+fn doctor_looks_at_this_machine_and_at_the_way_to_the_peer() {
+    let _machine = together();
+    let world = World::unpaired();
+    // Nothing pinned: what is there is shown, and what to do.
+    let alone = world.run(Side::Owner, &["doctor"]);
+    for words in ["ok      program", "ok      clock", "memory", "ok      key", "none pinned yet: `pair`", "doubt   link"] {
+        assert!(alone.fine().out.contains(words), "no `{words}`: {}", alone.out);
+    }
+    let address = format!("127.0.0.1:{}", world.port);
+    let refused = world.run(Side::Owner, &["doctor", "--listen", &address]);
+    refused.failed_with_data(11, "`pair` on both sides");
+    assert!(refused.out.contains("FAILED  peer"), "{}", refused.out);
+    // Both sides at once, as before a run.
+    world.pair(Side::Owner);
+    world.jobs(|_, _| {});
+    let started = SIDES.map(|side| world.start(side, &["doctor", "--job", "job.toml"]));
+    for ended in started.map(|program| program.ended(HANG)) {
+        let words = ["ok      job", "task logistic", "the peer's key is the pinned one", "round trip"];
+        assert!(words.iter().all(|words| ended.fine().out.contains(words)), "{}", ended.out);
+    }
+    let nobody = world.run(Side::Owner, &["doctor", "--job", "job.toml", "--connect-timeout", "1"]);
+    nobody.failed_with_data(10, "start the other side's program");
+    // A home without a key.
+    let bare = run(Side::Partner, &["doctor"]);
+    bare.failed_with_data(2, "run `init` first");
+}
+
+#[test]
+fn events_are_one_json_object_a_line() {
+    let _machine = together();
+    let world = World::new();
+    world.jobs(|_, _| {});
+    let run = |side| {
+        world.sign(side, "job.toml");
+        world.start(side, &["run", "--job", "job.toml", "--events", "jsonl", "--connect-timeout", "20"])
+    };
+    for ended in SIDES.map(run).map(|program| program.ended(HANG)) {
+        let events: Vec<serde_json::Value> = ended.fine().err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(events.iter().all(|event| event["side"] == ended.side.name() && event["time"].as_str().unwrap().ends_with('Z')));
+        let of = |kind: &str| -> Vec<&str> {
+            events.iter().filter(|event| event["event"] == kind).map(|event| event["stage"].as_str().unwrap()).collect()
+        };
+        assert_eq!(of("stage"), ["reading", "matching", "training", "evaluation"]);
+        assert_eq!(of("done"), of("stage"));
+        assert!(events.iter().any(|event| event["event"] == "note"));
+    }
+}
+
+#[test]
 fn wrong_words_end_with_exit_code_2() {
     for side in SIDES {
         for arguments in [

@@ -58,7 +58,7 @@ pub use connect::{Listener, dial};
 pub use key::{Fingerprint, IdentityKey, NotAFingerprint, Signed};
 
 use crate::{Channel, ChannelError, Counters, Kind, MAX_FRAME, Meter, StopFlag};
-use frames::{READY, is_reserved};
+use frames::{READY, STATUS_BYTES, is_reserved};
 use inbox::{End, Inbox, Patience, TICK};
 use outbox::Outbox;
 use rustls::Connection;
@@ -113,6 +113,37 @@ struct Shared {
     outbox: Mutex<Outbox>,
     /// Raised, and its waiters woken, when the link is left.
     leaving: (Mutex<bool>, Condvar),
+    /// What we tell the peer that we are doing.
+    status: Mutex<[u8; STATUS_BYTES]>,
+}
+
+impl Shared {
+    fn status(&self) -> [u8; STATUS_BYTES] {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What each side tells the other about its work while nothing else is sent: a few words, of a length that says nothing.
+#[derive(Clone)]
+pub struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    /// From now on keep-alives say this; at most 32 bytes of it, plain characters only.
+    pub fn tell(&self, words: &str) {
+        let mut status = [0; STATUS_BYTES];
+        let plain = words.bytes().map(|b| if b.is_ascii_graphic() || b == b' ' { b } else { b'?' });
+        status.iter_mut().zip(plain).for_each(|(slot, byte)| *slot = byte);
+        *self.0.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// What the peer said last; None where it said nothing yet. Plain characters only.
+    #[must_use]
+    pub fn heard(&self) -> Option<String> {
+        let status = self.0.inbox.status();
+        let words = status.iter().take_while(|byte| **byte != 0);
+        let words: String = words.map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' }).collect();
+        Some(words).filter(|words| !words.is_empty())
+    }
 }
 
 /// A cheap view of a link for long local computations: tells between two steps whether it is still worth going on.
@@ -186,6 +217,7 @@ impl TlsChannel {
             inbox: Inbox::new(limits.queue_bytes),
             outbox: Mutex::new(Outbox::new(writing)),
             leaving: (Mutex::new(false), Condvar::new()),
+            status: Mutex::new([0; STATUS_BYTES]),
         });
         let total_at = after(limits.total);
         let mut link = Self {
@@ -237,6 +269,12 @@ impl TlsChannel {
     #[must_use]
     pub fn session_id(&self) -> &[u8; 32] {
         &self.session_id
+    }
+
+    /// What both sides tell each other about their work.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.shared.clone())
     }
 
     /// A view for long local computations.

@@ -8,8 +8,10 @@
 use super::inbox::{End, Inbox};
 use crate::{HEADER_BYTES, MAX_FRAME};
 
-/// "I am alive and computing": no payload, sent by a background thread, outside the counters.
+/// "I am alive and computing", and what: [`STATUS_BYTES`] or nothing, sent by a background thread, outside the counters.
 pub(super) const KEEP_ALIVE: u16 = 0x00f1;
+/// Bytes of a keep-alive: what is in work, filled up with zeros, so that its length says nothing.
+pub(super) const STATUS_BYTES: usize = 32;
 /// "I have accepted your key": first frame of each direction, outside the counters.
 pub(super) const READY: u16 = 0x00f2;
 /// "I stopped with this exit code": one byte, last frame, outside the counters.
@@ -41,6 +43,7 @@ enum State {
     Payload { left: usize, to_mark: usize },
     Mark { left: usize },
     AbortCode,
+    Status { bytes: [u8; STATUS_BYTES], have: usize },
 }
 
 const AT_HEADER: State = State::Header { bytes: [0; HEADER_BYTES], have: 0 };
@@ -95,6 +98,16 @@ impl Parser {
                     };
                 }
                 State::AbortCode => return Err(End::Stopped(first)),
+                State::Status { bytes, have } => {
+                    let taken = input.len().min(STATUS_BYTES - *have);
+                    bytes[*have..*have + taken].copy_from_slice(&input[..taken]);
+                    *have += taken;
+                    input = &input[taken..];
+                    if *have == STATUS_BYTES {
+                        inbox.set_status(*bytes);
+                        self.state = AT_HEADER;
+                    }
+                }
             }
         }
         Ok(())
@@ -111,6 +124,7 @@ impl Parser {
         self.step += 1;
         match (code, length) {
             (KEEP_ALIVE, 0) => Ok(AT_HEADER),
+            (KEEP_ALIVE, STATUS_BYTES) => Ok(State::Status { bytes: [0; STATUS_BYTES], have: 0 }),
             (ABORT, 1) => Ok(State::AbortCode),
             (KEEP_ALIVE | ABORT, _) => Err(End::BadRecord(format!("control frame {code:#06x} of {length} bytes"))),
             _ if length > MAX_FRAME => Err(End::TooLong { claimed: length }),

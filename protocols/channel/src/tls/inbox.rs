@@ -1,5 +1,6 @@
 //! What has arrived and why the link ended: filled by the reader thread, emptied by the party's thread.
 
+use super::frames::STATUS_BYTES;
 use crate::{ChannelError, Kind, MAX_FRAME, StopFlag};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,6 +59,8 @@ struct State {
     heard: Instant,
     /// We are leaving: what still arrives is dropped.
     discarding: bool,
+    /// What the peer last said it is doing.
+    status: [u8; STATUS_BYTES],
 }
 
 /// The bounds of one wait.
@@ -98,7 +101,8 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(cap: usize) -> Self {
-        let state = State { entries: VecDeque::new(), bytes: 0, end: None, heard: Instant::now(), discarding: false };
+        let state =
+            State { entries: VecDeque::new(), bytes: 0, end: None, heard: Instant::now(), discarding: false, status: [0; STATUS_BYTES] };
         Self { state: Mutex::new(state), arrived: Condvar::new(), room: Condvar::new(), cap }
     }
 
@@ -144,6 +148,16 @@ impl Inbox {
         if complete {
             self.arrived.notify_all();
         }
+    }
+
+    /// What the peer last said it is doing.
+    pub(super) fn set_status(&self, status: [u8; STATUS_BYTES]) {
+        self.lock().status = status;
+    }
+
+    /// The same, for the party.
+    pub(super) fn status(&self) -> [u8; STATUS_BYTES] {
+        self.lock().status
     }
 
     /// The peer gave up the message it was sending.

@@ -1,6 +1,6 @@
 //! What leaves: cuts messages into frames and segments, encrypts them and writes them to the socket in bounded waits.
 
-use super::frames::{self, GIVE_UP, GO_ON, SEGMENT, header};
+use super::frames::{self, GIVE_UP, GO_ON, SEGMENT, STATUS_BYTES, header};
 use super::inbox::{Inbox, Patience, TICK};
 use crate::{ChannelError, Kind};
 use rustls::Connection;
@@ -77,12 +77,12 @@ impl Outbox {
     }
 
     /// Sends a keep-alive unless something is under way; never waits longer than a tick.
-    pub(super) fn keep_alive(&mut self, connection: &Mutex<Connection>) -> Result<(), ChannelError> {
+    pub(super) fn keep_alive(&mut self, connection: &Mutex<Connection>, status: &[u8; STATUS_BYTES]) -> Result<(), ChannelError> {
         if !self.inside_message && self.written == self.pending.len() {
-            let head = header(self.step, frames::KEEP_ALIVE, 0);
+            let head = header(self.step, frames::KEEP_ALIVE, STATUS_BYTES as u32);
             self.step += 1;
             self.last_sent = Instant::now();
-            self.encrypt(connection, &head, &[])?;
+            self.encrypt(connection, &head, status)?;
         }
         self.drain_until(Instant::now() + TICK)
     }

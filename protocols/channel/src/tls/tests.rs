@@ -258,6 +258,27 @@ fn lengths_and_kinds_are_judged_by_the_header() {
 }
 
 #[test]
+fn keep_alives_carry_plain_words_of_one_length() {
+    let lively = Limits { keep_alive: MILLIS(50), ..limits() };
+    let (a, b) = pair_with(&lively, &lively);
+    let (near, far) = (a.pulse(), b.pulse());
+    assert_eq!((near.heard(), far.heard()), (None, None));
+    near.tell("training, 41 %\u{1b}[2J and more than thirty-two bytes");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while far.heard().is_none() && Instant::now() < deadline {
+        std::thread::sleep(MILLIS(10));
+    }
+    assert_eq!(far.heard().unwrap(), "training, 41 %?[2J and more than");
+    // An older program says nothing, and a newer one may not say more.
+    let (a, mut b) = pair();
+    send_raw(&a, &[&header(1, KEEP_ALIVE, 0)[..], &header(2, HELLO.code, 0)].concat());
+    assert_eq!(b.receive(HELLO, 0), Ok(Vec::new()));
+    let (a, mut b) = pair();
+    send_raw(&a, &[&header(1, KEEP_ALIVE, 33)[..], &[0; 33]].concat());
+    assert!(matches!(b.receive(HELLO, 0), Err(ChannelError::BadRecord { .. })));
+}
+
+#[test]
 fn repeated_and_skipped_frames_are_seen() {
     for (sent, got) in [(0, 0), (2, 2), (u64::MAX, u64::MAX)] {
         let (a, mut b) = pair();

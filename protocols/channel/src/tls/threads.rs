@@ -97,7 +97,7 @@ pub(super) fn keep_alive_until(shared: &Shared, interval: Duration, total_at: In
             let since = outbox.last_sent().elapsed();
             if since < interval {
                 due = after(interval - since);
-            } else if outbox.keep_alive(&shared.connection).is_err() {
+            } else if outbox.keep_alive(&shared.connection, &shared.status()).is_err() {
                 return;
             }
         }
