@@ -21,7 +21,7 @@ mod transcript;
 pub use greeting::{Greeting, WIRE_VERSIONS, greet};
 pub use home::Home;
 pub use identity::Identity;
-pub use link::{LinkSpec, connect};
+pub use link::{LinkSpec, can_listen, connect};
 pub use pairing::{PairingView, pair};
 pub use past_runs::PastRuns;
 pub use pins::{Pin, Pins};

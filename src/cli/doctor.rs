@@ -8,11 +8,10 @@ use crate::data::wording::counted;
 use crate::error::{Exit, Failure};
 use crate::report::bytes;
 use crate::session::receipt::this_program;
-use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
+use crate::session::{Home, Identity, LinkSpec, Pins, can_listen, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits};
 use colift_channel::{Channel, Kind, StopFlag};
 use jiff::Timestamp;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 const PING: Kind = Kind { code: 0x0138, name: "doctor's ping" };
@@ -115,11 +114,7 @@ pub fn doctor(side: Side, flags: &DoctorFlags, stop: &StopFlag) -> Result<(), Fa
         (None, ..) => findings.doubtful("link", "not tried: --job, --listen or --dial, and the same on the other side at the same time"),
         (Some(link), Some(identity), Some(pins)) => {
             if let Link::Listen(address) = link {
-                let bound = TcpListener::bind(address).map(drop).map_err(|error| {
-                    Failure::new(Exit::Usage, 403, error.to_string())
-                        .hint("choose a free port and an address of this machine, such as 0.0.0.0:7411")
-                });
-                findings.take("port", bound, |()| format!("{address} can be listened on"));
+                findings.take("port", can_listen(address), |()| format!("{address} can be listened on"));
             }
             let peer = peer(side, job.as_ref(), pins);
             if let Some(peer) = findings.take("peer", peer, |peer| peer.groups()) {

@@ -45,6 +45,22 @@ pub fn connect(
     open(identity, ExpectedPeer::Pinned(expected), spec, limits, stop)
 }
 
+/// Whether this side could listen there.
+///
+/// # Errors
+/// Exit code 2: the address cannot be bound.
+pub fn can_listen(address: &str) -> Result<(), Failure> {
+    bind(address).map(drop)
+}
+
+fn bind(address: &str) -> Result<Listener, Failure> {
+    Listener::bind(address).map_err(|error| {
+        Failure::new(Exit::Usage, 403, error.to_string())
+            .at(format!("listening on {address}"))
+            .hint("choose a free port and an address of this machine, such as 0.0.0.0:7411")
+    })
+}
+
 /// Refuses our own key as the peer's: one copied home is not two parties.
 pub(super) fn not_ourselves(identity: &Identity, peer: Fingerprint) -> Result<(), Failure> {
     if peer != identity.fingerprint() {
@@ -69,14 +85,7 @@ pub(super) fn open(
         other => other.into(),
     };
     match spec {
-        LinkSpec::Listen(address) => Listener::bind(address)
-            .map_err(|error| {
-                Failure::new(Exit::Usage, 403, error.to_string())
-                    .at(format!("listening on {address}"))
-                    .hint("choose a free port and an address of this machine, such as 0.0.0.0:7411")
-            })?
-            .accept(identity.key(), expected, limits, stop)
-            .map_err(|error| nobody(address, error)),
+        LinkSpec::Listen(address) => bind(address)?.accept(identity.key(), expected, limits, stop).map_err(|error| nobody(address, error)),
         LinkSpec::Bound(listener) => {
             let address = listener.local_address().map_or_else(|_| "an unknown port".into(), |address| address.to_string());
             listener.accept(identity.key(), expected, limits, stop).map_err(|error| nobody(&address, error))

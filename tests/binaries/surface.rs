@@ -92,7 +92,10 @@ fn events_are_one_json_object_a_line() {
         let of = |kind: &str| -> Vec<&str> {
             events.iter().filter(|event| event["event"] == kind).map(|event| event["stage"].as_str().unwrap()).collect()
         };
-        assert_eq!(of("stage"), ["reading", "matching", "training", "evaluation"]);
+        let mut stages = of("stage");
+        // The sample that decides on the minimum is a stage of the matching.
+        stages.dedup();
+        assert_eq!(stages, ["reading", "matching", "training", "evaluation"]);
         assert_eq!(of("done"), of("stage"));
         assert!(events.iter().any(|event| event["event"] == "note"));
     }
