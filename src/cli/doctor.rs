@@ -83,7 +83,7 @@ pub fn doctor(side: Side, flags: &DoctorFlags, stop: &StopFlag) -> Result<(), Fa
         None => findings.doubtful("memory", "the system does not tell"),
     }
     let temporary = std::env::temp_dir();
-    match nix::sys::statvfs::statvfs(&temporary).map(|found| found.blocks_available() as u64 * found.fragment_size() as u64) {
+    match nix::sys::statvfs::statvfs(&temporary).map(|found| found.blocks_available().saturating_mul(found.fragment_size())) {
         Ok(space) if space < LITTLE_SPACE => {
             findings.doubtful("temporary", &format!("{} free in {}; TMPDIR names another folder", bytes(space), temporary.display()));
         }
