@@ -15,7 +15,7 @@ pub mod receipt;
 mod score;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod training;
 
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};

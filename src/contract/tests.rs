@@ -16,7 +16,7 @@ fn parse(text: &str, side: Side) -> Result<Job, Failure> {
     Job::parse(text, side, Path::new("jobs"))
 }
 
-fn owner() -> SharedJob {
+pub(crate) fn owner() -> SharedJob {
     parse(OWNER, Side::Owner).unwrap().shared().clone()
 }
 
@@ -128,7 +128,7 @@ fn defaults_are_filled_in() {
 }
 
 /// Every shared field changed by itself, with the key that must be named.
-fn mutations() -> Vec<(&'static str, SharedJob)> {
+pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
     type Change = fn(&mut SharedTerms);
     fn training(terms: &mut SharedTerms) -> &mut TrainingTerms {
         let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };

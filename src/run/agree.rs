@@ -69,3 +69,28 @@ pub fn finished(channel: &mut dyn Channel, side: Side) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::contract::tests::{mutations, owner};
+    use colift_testkit::run_pair;
+
+    /// Every field of a contract, changed on either side, is named by both sides after one message each: nothing else was sent.
+    #[test]
+    fn every_changed_field_ends_both_sides_before_anything_else_is_sent() {
+        for (key, changed) in mutations() {
+            for (ours, theirs) in [(owner(), changed.clone()), (changed, owner())] {
+                let (a, b, own, peers) = run_pair(|c| terms(c, &ours), |c| terms(c, &theirs));
+                for failure in [a.unwrap_err(), b.unwrap_err()] {
+                    assert_eq!(failure.exit, Exit::Contract, "{key}");
+                    assert!(failure.what.contains(&format!("`{key}` is ")), "{key}: {failure}");
+                }
+                assert_eq!((own.messages_sent, peers.messages_sent), (1, 1), "{key}");
+            }
+        }
+        let (a, b, ..) = run_pair(|c| terms(c, &owner()), |c| terms(c, &owner()));
+        assert!(a.is_ok() && b.is_ok());
+    }
+}
