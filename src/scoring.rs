@@ -154,7 +154,7 @@ pub fn over(
             let reading = model.reading();
             if let Some(own) = &model.own_model {
                 let alone = own.predictors_of(&table.columns, &others)?;
-                let reading = Reading { partner_factors: Vec::new(), variances: own.variances.clone(), log_cap: reading.log_cap };
+                let reading = Reading::alone(&own.variances, reading.log_cap);
                 scored.fill(model, &others, reading.predict(model.task, &alone.values, None), last_head(model, &alone.values, None));
                 Unfamiliar::add(&mut unfamiliar, alone.unfamiliar);
             }

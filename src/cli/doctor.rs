@@ -94,7 +94,7 @@ pub fn doctor(side: Side, flags: &DoctorFlags, stop: &StopFlag) -> Result<(), Fa
     let identity = home.as_ref().and_then(|home| findings.take("key", Identity::load(home), |key| key.fingerprint().groups()));
     let pins = home.as_ref().and_then(|home| {
         findings.take("peers", Pins::load(home), |pins| {
-            let good: Vec<&str> = pins.list().iter().filter(|pin| !pin.revoked).map(|pin| pin.name.as_str()).collect();
+            let good: Vec<&str> = pins.good().map(|pin| pin.name.as_str()).collect();
             if good.is_empty() { "none pinned yet: `pair`".to_owned() } else { format!("pinned: {}", good.join(", ")) }
         })
     });
@@ -136,10 +136,9 @@ pub fn doctor(side: Side, flags: &DoctorFlags, stop: &StopFlag) -> Result<(), Fa
 /// Whom the job names, else the one pinned peer.
 fn peer(side: Side, job: Option<&Job>, pins: &Pins) -> Result<Fingerprint, Failure> {
     if let Some(job) = job {
-        let text = job.shared().fingerprint(side.peer()).as_str();
-        return text.parse().map_err(|_| Failure::new(Exit::Usage, 921, "a fingerprint of the job is malformed"));
+        return job.shared().key(side.peer());
     }
-    let good: Vec<_> = pins.list().iter().filter(|pin| !pin.revoked).collect();
+    let good: Vec<_> = pins.good().collect();
     match good[..] {
         [pin] => Ok(pin.fingerprint),
         [] => Err(Failure::new(Exit::PeerKey, 413, "no peer is pinned here").hint("run `pair` on both sides first")),

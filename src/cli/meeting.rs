@@ -19,7 +19,6 @@ use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::Path;
@@ -71,7 +70,7 @@ impl<'a> Meeting<'a> {
         let (identity, pins, peer) = keys(job)?;
         let home = Home::from_env()?;
         let signature = ContractSignature::load(&home, &identity, job.shared(), side)?;
-        job.shared().terms().validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), signature.runs(&home)?)?;
+        job.shared().terms().validity.check_now(signature.runs(&home)?)?;
         let shared = job.shared().clone();
         let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
         let folder = ResultFolder::create(&target)?;
@@ -295,16 +294,8 @@ impl Met {
 fn keys(job: &Job) -> Result<(Identity, Pins, Fingerprint), Failure> {
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
-    let named = |side: Side| {
-        let text = job.shared().fingerprint(side).as_str();
-        text.parse::<Fingerprint>().map_err(|_| Failure::new(Exit::Usage, 921, format!("the job's fingerprint of the {side} is malformed")))
-    };
-    if named(job.side())? != identity.fingerprint() {
-        return Err(Failure::new(Exit::PeerKey, 922, format!("the job names another key for the {}", job.side()))
-            .at(format!("{}, [shared.peers]", home.path().display()))
-            .hint(format!("this home's key is {}", identity.fingerprint())));
-    }
-    let peer = named(job.side().peer())?;
+    let place = || format!("{}, [shared.peers]", home.path().display());
+    let peer = identity.peer_in(job.shared(), job.side()).map_err(|failure| failure.at(place()))?;
     let pins = Pins::load(&home)?;
     pins.check(peer)?;
     Ok((identity, pins, peer))

@@ -98,9 +98,9 @@ impl Seat {
     /// The peer's key: the job's, or the one that is pinned.
     fn peer(&self, side: Side, identity: &Identity, pins: &Pins) -> Result<Fingerprint, Failure> {
         match self {
-            Self::Job(_, job) => own_and_peer(job.shared(), side, identity),
+            Self::Job(_, job) => identity.peer_in(job.shared(), side),
             Self::Join(..) => {
-                let good: Vec<_> = pins.list().iter().filter(|pin| !pin.revoked).collect();
+                let good: Vec<_> = pins.good().collect();
                 match good[..] {
                     [pin] => Ok(pin.fingerprint),
                     [] => Err(Failure::new(Exit::PeerKey, 413, "no peer is pinned here").hint("run `pair` on both sides first")),
@@ -112,16 +112,6 @@ impl Seat {
             }
         }
     }
-}
-
-/// The peer's key in a contract that names this home's key for this side.
-fn own_and_peer(shared: &SharedJob, side: Side, identity: &Identity) -> Result<Fingerprint, Failure> {
-    if shared.fingerprint(side).as_str() != identity.fingerprint().to_string() {
-        return Err(Failure::new(Exit::PeerKey, 922, format!("the job names another key for the {side}"))
-            .at("[shared.peers]")
-            .hint(format!("this home's key is {}", identity.fingerprint())));
-    }
-    shared.fingerprint(side.peer()).as_str().parse().map_err(|_| Failure::new(Exit::Usage, 921, "a fingerprint of the job is malformed"))
 }
 
 /// Everything on the link; the side's job file and the page.
@@ -211,7 +201,7 @@ fn join(
     peer: Fingerprint,
 ) -> Result<(PathBuf, Job), Failure> {
     let shared = plan::receive(link)?;
-    if own_and_peer(&shared, side, identity)? != peer {
+    if identity.peer_in(&shared, side)? != peer {
         return Err(
             Failure::new(Exit::PeerKey, 828, "the proposed contract names another owner than the one on the line").at("[shared.peers]")
         );

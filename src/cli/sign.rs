@@ -8,7 +8,6 @@ use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
 use crate::session::{ContractSignature, Home, Identity, Pins};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::io::{BufRead, IsTerminal};
 
 /// Signs the shared part of a job with this side's key.
@@ -21,10 +20,8 @@ pub fn sign(side: Side, flags: &SignFlags) -> Result<(), Failure> {
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
     let pins = Pins::load(&home)?;
-    let peer =
-        job.shared().fingerprint(side.peer()).as_str().parse().map_err(|_| Failure::new(Exit::Usage, 921, "a malformed fingerprint"))?;
-    let pin = pins.check(peer)?;
-    job.shared().terms().validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), 0)?;
+    let pin = pins.check(job.shared().key(side.peer())?)?;
+    job.shared().terms().validity.check_now(0)?;
     eprintln!("{}", in_words(job.shared(), &pin.name));
     if !flags.yes {
         if !std::io::stdin().is_terminal() {

@@ -13,9 +13,9 @@
 
 use super::SharedJob;
 use crate::data::Side;
-use crate::data::wording::{hex, is_hex};
+use crate::data::wording::{from_hex, hex};
 use crate::error::{Exit, Failure};
-use colift_channel::tls::{Fingerprint, Signed};
+use colift_channel::tls::Signed;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -233,14 +233,7 @@ fn unwritable(error: &serde_json::Error) -> Failure {
 /// 96 bytes of a key and its signature in lower-case hex.
 #[must_use]
 pub fn signed_of(text: &str) -> Option<Signed> {
-    if !is_hex(text, 2 * Signed::BYTES) {
-        return None;
-    }
-    let mut bytes = [0; Signed::BYTES];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(Signed::from_bytes(&bytes))
+    from_hex(text).map(|bytes| Signed::from_bytes(&bytes))
 }
 
 impl Receipt {
@@ -317,9 +310,9 @@ impl Receipt {
         else {
             return Err(broken("entries are missing, twice, or in another order"));
         };
-        let digest: [u8; 32] = bytes_of(digest).ok_or_else(|| broken("the contract's digest is no hash"))?;
+        let digest: [u8; 32] = from_hex(digest).ok_or_else(|| broken("the contract's digest is no hash"))?;
         for side in [Side::Owner, Side::Partner] {
-            let key: Fingerprint = shared.fingerprint(side).as_str().parse().map_err(|_| broken("a key of the contract is malformed"))?;
+            let key = shared.key(side)?;
             let good = |text: &str, statement: &[u8]| signed_of(text).is_some_and(|signed| signed.is_of(key, statement));
             if !good(contract.side(side), &contract_statement(&digest, side)) {
                 return Err(broken(&format!("the {side}'s signature of the contract is not by the contract's key")));
@@ -338,18 +331,6 @@ impl Receipt {
         }
         Ok(())
     }
-}
-
-/// 32 bytes in hex.
-fn bytes_of(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if !is_hex(text, 64) {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 fn broken(what: &str) -> Failure {

@@ -5,7 +5,10 @@ use super::{Disclosure, ScoreTerms, Task, TrainingTerms};
 use crate::data::wording::{grouped, shown};
 use crate::data::{IdKind, Side};
 use crate::error::{Exit, Failure};
+use colift_channel::tls;
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -47,6 +50,14 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// As [`Validity::check`], today.
+    ///
+    /// # Errors
+    /// Exit code 12.
+    pub fn check_now(&self, runs: u32) -> Result<(), Failure> {
+        self.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), runs)
+    }
+
     /// Refuses a contract after its last day, or after its last run. `runs` began so far.
     ///
     /// # Errors
@@ -269,6 +280,15 @@ impl SharedJob {
             Side::Owner => &self.0.peers.owner,
             Side::Partner => &self.0.peers.partner,
         }
+    }
+
+    /// The same as the link knows it.
+    ///
+    /// # Errors
+    /// Exit code 2: it is no fingerprint, which the constructor rules out.
+    pub fn key(&self, side: Side) -> Result<tls::Fingerprint, Failure> {
+        let malformed = |_| Failure::new(Exit::Usage, 921, format!("the job's fingerprint of the {side} is malformed"));
+        self.fingerprint(side).as_str().parse().map_err(malformed)
     }
 
     /// Most rows a side may bring.

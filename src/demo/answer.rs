@@ -74,8 +74,7 @@ fn top(scenario: Scenario, decided: &[Decided], all: Choice) -> [Choice; 4] {
     let share = scenario.story().top_share.unwrap_or(1.0);
     let chosen = |user: &&Decided| user.cells.get("top_share").is_some_and(|cell| cell == "yes");
     let joint: Vec<&Decided> = decided.iter().filter(chosen).collect();
-    let mut by_own: Vec<&Decided> = decided.iter().collect();
-    by_own.sort_by(|a, b| b.own.total_cmp(&a.own));
+    let mut by_own = highest_first(decided, |user| user.own);
     by_own.truncate(top_users(share, decided.len()));
     let random = Choice { by: "chance", users: share * all.users, hits: share * all.hits };
     [sum("joint model", &joint), sum("own columns", &by_own), random, all]
@@ -116,8 +115,7 @@ fn table(verb: &str, choices: &[Choice], money: Option<(f64, f64)>) -> Vec<Strin
 
 /// Ten lines: the rate in each decile of the scores.
 fn deciles(verb: &str, decided: &[Decided]) -> Vec<String> {
-    let mut by_own: Vec<&Decided> = decided.iter().collect();
-    by_own.sort_by(|a, b| b.own.total_cmp(&a.own));
+    let by_own = highest_first(decided, |user| user.own);
     let rate = |users: &[&Decided]| 100.0 * users.iter().map(|user| user.outcome).sum::<f64>() / users.len().max(1) as f64;
     let line = |decile: usize| {
         let name = decile.to_string();
@@ -141,16 +139,20 @@ fn predicted(user: &Decided, column: &str) -> f64 {
     user.cells.get(column).and_then(|cell| cell.parse().ok()).unwrap_or(f64::NAN)
 }
 
+/// Users by a number, the highest first.
+fn highest_first(decided: &[Decided], by: impl Fn(&Decided) -> f64) -> Vec<&Decided> {
+    let mut users: Vec<&Decided> = decided.iter().collect();
+    users.sort_by(|a, b| by(b).total_cmp(&by(a)));
+    users
+}
+
 fn mean(users: &[&Decided], of: impl Fn(&Decided) -> f64) -> f64 {
     users.iter().map(|user| of(user)).sum::<f64>() / users.len().max(1) as f64
 }
 
 /// Ten lines: predicted and actual amount in each tenth of the predictions.
 fn amounts(column: &str, decided: &[Decided]) -> Vec<String> {
-    let mut joint: Vec<&Decided> = decided.iter().collect();
-    let mut own = joint.clone();
-    joint.sort_by(|a, b| predicted(b, column).total_cmp(&predicted(a, column)));
-    own.sort_by(|a, b| b.own.total_cmp(&a.own));
+    let (joint, own) = (highest_first(decided, |user| predicted(user, column)), highest_first(decided, |user| user.own));
     let tenth = |list: &[&'_ Decided], decile: usize| (decile * list.len() / 10)..((decile + 1) * list.len() / 10);
     let line = |decile: usize| {
         let (by_joint, by_own) = (joint.get(tenth(&joint, decile)).unwrap_or_default(), own.get(tenth(&own, decile)).unwrap_or_default());

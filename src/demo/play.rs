@@ -181,7 +181,7 @@ fn own_predictions(story: &Story, files: &Files, model: &ModelFile) -> Result<Ha
     let table = read_table(&spec, Side::Partner)?;
     let rows: Vec<usize> = (0..table.rows()).collect();
     let predictors = own.predictors_of(&table.columns, &rows)?.values;
-    let reading = Reading { partner_factors: Vec::new(), variances: own.variances.clone(), log_cap: model.reading().log_cap };
+    let reading = Reading::alone(&own.variances, model.reading().log_cap);
     let predictions = reading.predict(model.task, &predictors, None).pop().ok_or_else(|| broken("no own prediction"))?;
     Ok(table.ids.into_iter().zip(predictions).collect())
 }

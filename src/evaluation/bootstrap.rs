@@ -62,23 +62,17 @@ pub fn paired_bootstrap(joint_scores: &[f64], own_scores: &[f64], labels: &[bool
     let labels: Vec<bool> = rows.iter().map(|row| row.2).collect();
     let joint_order = Order::new(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), &labels);
     let own_order = Order::new(&rows.iter().map(|row| row.1).collect::<Vec<_>>(), &labels);
-    let gains: Vec<(f64, f64)> = (0..draws as u64)
-        .into_par_iter()
-        .map_init(
-            || vec![0u32; n],
-            |counts, draw| {
-                counts.fill(0);
-                let mut random = SplitMix::new(seed, draw);
-                for _ in 0..n {
-                    counts[random.below(n)] += 1;
-                }
-                // A draw without positives (or without negatives) has no figures and is left out.
-                let (joint, own) = (joint_order.figures(counts, 0.4)?, own_order.figures(counts, 0.4)?);
-                Some((joint.0 - own.0, joint.1 - own.1))
-            },
-        )
-        .flatten()
-        .collect();
+    // A draw without positives (or without negatives) has no figures and is left out.
+    let gains: Vec<(f64, f64)> = resampled(
+        n,
+        draws,
+        seed,
+        |place| place,
+        |counts| {
+            let (joint, own) = (joint_order.figures(counts, 0.4)?, own_order.figures(counts, 0.4)?);
+            Some((joint.0 - own.0, joint.1 - own.1))
+        },
+    );
     Some(Gain {
         auc: interval(joint.auc() - own.auc(), gains.iter().map(|gain| gain.0).collect())?,
         recall_at_40: interval(joint.recall_at(0.4) - own.recall_at(0.4), gains.iter().map(|gain| gain.1).collect())?,
@@ -132,6 +126,26 @@ impl Order {
         let auc = twice_wins as f64 / (2.0 * positives as f64 * negatives as f64);
         Some((auc, found? / positives as f64))
     }
+}
+
+/// The figures of `draws` bootstrap draws of n rows; those without figures are left out. `row` tells which row stands at a drawn place, so
+/// that an order of the rows other than the file's may be drawn from; `figures` gets how often each row was drawn.
+pub(super) fn resampled<T: Send>(
+    n: usize,
+    draws: usize,
+    seed: u64,
+    row: impl Fn(usize) -> usize + Sync,
+    figures: impl Fn(&[u32]) -> Option<T> + Sync,
+) -> Vec<T> {
+    let one = |counts: &mut Vec<u32>, draw: u64| {
+        counts.fill(0);
+        let mut random = SplitMix::new(seed, draw);
+        for _ in 0..n {
+            counts[row(random.below(n))] += 1;
+        }
+        figures(counts)
+    };
+    (0..draws as u64).into_par_iter().map_init(|| vec![0u32; n], one).flatten().collect()
 }
 
 /// The interval of an estimate from the values of its draws.

@@ -1,10 +1,8 @@
 //! What it earns to contact the users with the highest predictions: profit by share of the users, and the best share.
 
-use super::bootstrap::{Interval, interval};
-use super::random::SplitMix;
+use super::bootstrap::{Interval, interval, resampled};
 use super::ranking::cut;
 use super::value::{Order, draws_of};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Shares of the users that are looked at, in per cent.
@@ -103,20 +101,8 @@ pub fn profit_bootstrap(joint: &[f64], other: &[f64], actual: &[f64], money: Mon
         Some(joint.iter().zip(&other).map(|(a, b)| a - b).collect::<Vec<f64>>())
     };
     let estimates = difference(&vec![1; n])?;
-    let drawn: Vec<Vec<f64>> = (0..draws_of(n, draws) as u64)
-        .into_par_iter()
-        .map_init(
-            || vec![0u32; n],
-            |counts, draw| {
-                counts.fill(0);
-                let mut random = SplitMix::new(seed, draw);
-                // By place in the order of the predictions, so that the file's order does not matter.
-                (0..n).for_each(|_| counts[first.0[random.below(n)].0 as usize] += 1);
-                difference(counts)
-            },
-        )
-        .flatten()
-        .collect();
+    // By place in the order of the predictions, so that the file's order does not matter.
+    let drawn = resampled(n, draws_of(n, draws), seed, |place| first.0[place].0 as usize, difference);
     let share = |(place, estimate): (usize, &f64)| interval(*estimate, drawn.iter().map(|draw| draw[place]).collect());
     estimates.iter().enumerate().map(share).collect()
 }

@@ -15,10 +15,8 @@
 //!
 //! Rows of equal s share their places, so that no figure depends on the order of the rows.
 
-use super::bootstrap::{Interval, interval};
-use super::random::SplitMix;
+use super::bootstrap::{Interval, interval, resampled};
 use super::ranking::cut;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Tenths of the users.
@@ -279,23 +277,9 @@ pub fn value_bootstrap(joint: &Value<'_>, other: &Value<'_>, draws: usize, seed:
     let n = joint.actual.len();
     let (all_joint, all_other) = (joint.figures()?, other.figures()?);
     // The same draws whatever the order of the rows: rows are drawn by their place in the order of the predictions.
-    let place: Vec<u32> = joint.by_prediction.0.iter().map(|(row, _)| *row).collect();
-    let draws = draws_of(n, draws);
-    let drawn: Vec<(ValueFigures, ValueFigures)> = (0..draws as u64)
-        .into_par_iter()
-        .map_init(
-            || vec![0u32; n],
-            |counts, draw| {
-                counts.fill(0);
-                let mut random = SplitMix::new(seed, draw);
-                for _ in 0..n {
-                    counts[place[random.below(n)] as usize] += 1;
-                }
-                Some((joint.of(counts)?, other.of(counts)?))
-            },
-        )
-        .flatten()
-        .collect();
+    let row = |place: usize| joint.by_prediction.0[place].0 as usize;
+    let drawn: Vec<(ValueFigures, ValueFigures)> =
+        resampled(n, draws_of(n, draws), seed, row, |counts| Some((joint.of(counts)?, other.of(counts)?)));
     let mut intervals = ValueIntervals::default();
     for (_, _, _, value) in VALUE_LINES {
         intervals.joint.push(interval(value(&all_joint), drawn.iter().map(|(joint, _)| value(joint)).collect())?);

@@ -51,7 +51,7 @@ impl Facts {
                     "{item} was opened {} times with {} values to the {side}, the contract says {times} times and {learned}",
                     found.0, found.1
                 );
-                return Err(Failure::new(Exit::Policy, 556, what).hint("no results are kept; this is a defect of the program: report it"));
+                return Err(Failure::new(Exit::Policy, 558, what).hint("no results are kept; this is a defect of the program: report it"));
             }
         }
         let counted = |entry: &crate::training::opening::Opened| Counted {
@@ -62,9 +62,7 @@ impl Facts {
         let matched = if matches!(shared.terms().task, TaskTerms::Overlap) { 0 } else { sizes.matched };
         Ok(Self { matched: matched as u64, opened: ledger.opened().iter().map(counted).collect() })
     }
-}
 
-impl Facts {
     /// Whether as many messages of openings crossed the wire as the list holds; `sent` and `received` count messages by kind.
     ///
     /// # Errors

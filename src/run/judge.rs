@@ -49,7 +49,7 @@ impl Predictions {
     }
 
     fn alone(terms: &TrainingTerms, variances: &[f64], predictors: &[Vec<f64>]) -> Self {
-        let reading = Reading { partner_factors: Vec::new(), variances: variances.to_vec(), log_cap: terms.log_cap };
+        let reading = Reading::alone(variances, terms.log_cap);
         let first_of_last = predictors.len().saturating_sub(Head::of(terms.task).len());
         Self::new(terms, reading.predict(terms.task, predictors, None), predictors.get(first_of_last).cloned())
     }

@@ -1,6 +1,8 @@
 //! Our own key: made once by `init`, one for each home folder.
 
 use super::home::Home;
+use crate::contract::SharedJob;
+use crate::data::Side;
 use crate::error::{Exit, Failure};
 use colift_channel::tls::{Fingerprint, IdentityKey};
 
@@ -45,6 +47,19 @@ impl Identity {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.key.fingerprint()
+    }
+
+    /// The peer's key in a contract that names this key for `side`.
+    ///
+    /// # Errors
+    /// Exit code 11: the contract names another key for this side.
+    pub fn peer_in(&self, shared: &SharedJob, side: Side) -> Result<Fingerprint, Failure> {
+        if shared.key(side)? != self.fingerprint() {
+            return Err(Failure::new(Exit::PeerKey, 922, format!("the job names another key for the {side}"))
+                .at("[shared.peers]")
+                .hint(format!("this home's key is {}", self.fingerprint())));
+        }
+        shared.key(side.peer())
     }
 
     pub(super) fn key(&self) -> &IdentityKey {

@@ -62,11 +62,27 @@ pub fn pair(
     stop: &StopFlag,
     confirm: &mut dyn FnMut(&PairingView) -> bool,
 ) -> Result<Pin, Failure> {
+    let dials = matches!(spec, LinkSpec::Dial(_));
+    with_anyone(home, identity, name, spec, limits, stop, |link, pins| agree(link, identity, pins, side, name, dials, confirm))
+}
+
+/// Meets whoever proves to own a key, and pins that key under `name` if `agree` says so; else tells the peer why not.
+///
+/// # Errors
+/// As [`pair`] and as `agree`.
+pub(super) fn with_anyone(
+    home: &Home,
+    identity: &Identity,
+    name: &str,
+    spec: &LinkSpec,
+    limits: &Limits,
+    stop: &StopFlag,
+    agree: impl FnOnce(&mut TlsChannel, &Pins) -> Result<(), Failure>,
+) -> Result<Pin, Failure> {
     let mut pins = Pins::load(home)?;
     pins.may_add(name, None)?;
     let mut link = open(identity, ExpectedPeer::AnyForPairing, spec, limits, stop)?;
-    let dials = matches!(spec, LinkSpec::Dial(_));
-    match agree(&mut link, identity, &pins, side, name, dials, confirm) {
+    match agree(&mut link, &pins) {
         Ok(()) => {
             let pin = pins.add(name, link.peer());
             link.close();

@@ -75,6 +75,11 @@ impl Pins {
         &self.peers
     }
 
+    /// The peers that are not revoked.
+    pub fn good(&self) -> impl Iterator<Item = &Pin> {
+        self.peers.iter().filter(|pin| !pin.revoked)
+    }
+
     /// The pin of this key, if it is good.
     ///
     /// # Errors

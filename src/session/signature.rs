@@ -23,7 +23,6 @@ use crate::error::{Exit, Failure};
 use colift_channel::tls::{Fingerprint, Signed};
 use colift_channel::{Channel, Kind};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -167,7 +166,7 @@ impl ContractSignature {
         if !signed.is_of(peer, &statement(digest, side.peer())) {
             return Err(not_signed());
         }
-        validity.check(Timestamp::now().to_zoned(TimeZone::UTC).date(), runs)?;
+        validity.check_now(runs)?;
         let run = runs.saturating_add(1);
         let text = serde_json::to_vec(&RunsFile { schema: SCHEMA, runs: run })
             .map_err(|error| Failure::new(Exit::Internal, 463, format!("the run cannot be counted: {error}")))?;

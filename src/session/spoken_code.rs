@@ -19,11 +19,12 @@
 use super::greeting::greet;
 use super::home::Home;
 use super::identity::Identity;
-use super::link::{LinkSpec, not_ourselves, open};
+use super::link::{LinkSpec, not_ourselves};
+use super::pairing::with_anyone;
 use super::pins::{Pin, Pins};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use colift_channel::tls::{ExpectedPeer, Fingerprint, Limits, TlsChannel};
+use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Kind, StopFlag};
 use colift_primitives::hash::PartHash;
 use colift_primitives::rng::os_bytes;
@@ -91,20 +92,7 @@ pub fn pair_by_code(
     limits: &Limits,
     stop: &StopFlag,
 ) -> Result<Pin, Failure> {
-    let mut pins = Pins::load(home)?;
-    pins.may_add(name, None)?;
-    let mut link = open(identity, ExpectedPeer::AnyForPairing, spec, limits, stop)?;
-    match agree(&mut link, identity, &pins, side, name, code, invites) {
-        Ok(()) => {
-            let pin = pins.add(name, link.peer());
-            link.close();
-            pin
-        }
-        Err(failure) => {
-            link.abort(failure.exit as u8);
-            Err(failure)
-        }
-    }
+    with_anyone(home, identity, name, spec, limits, stop, |link, pins| agree(link, identity, pins, side, name, code, invites))
 }
 
 fn agree(

@@ -292,6 +292,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// How one side's whole predictors are read: there is no partner's part.
+    #[must_use]
+    pub fn alone(variances: &[f64], log_cap: f64) -> Self {
+        Self { partner_factors: Vec::new(), variances: variances.to_vec(), log_cap }
+    }
+
     /// Predictions, label by label, from the predictors of all heads, label by label; `partner` is the other side's part of each.
     #[must_use]
     pub fn predict(&self, task: Task, own: &[Vec<f64>], partner: Option<&[Vec<f64>]>) -> Vec<Vec<f64>> {
