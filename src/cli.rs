@@ -11,6 +11,7 @@ mod plan;
 #[cfg(feature = "sql")]
 pub mod prep;
 mod receipt;
+mod recover;
 mod run;
 mod score;
 mod shell;
@@ -110,10 +111,13 @@ fn dispatch(side: Side, flags: Flags, stop: &StopFlag) -> Result<(), Failure> {
         Command::Man { folder } => shell::man(side, &folder),
         Command::Plan(arguments) => plan::plan(side, &arguments, stop),
         Command::Sign(arguments) => sign::sign(side, &arguments),
-        Command::Run(arguments) => run::run(side, &arguments, stop),
+        Command::Run(arguments) => run::run(side, &arguments, meeting::Start::New, stop),
+        Command::Resume(arguments) => recover::resume(side, &arguments, stop),
+        Command::Status(arguments) => recover::status(&arguments),
+        Command::Cancel(arguments) => recover::cancel(side, &arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Receipt(arguments) => receipt::receipt(&arguments.command),
-        Command::Score(arguments) => score::score(side, &arguments, stop),
+        Command::Score(arguments) => score::score(side, &arguments, meeting::Start::New, stop),
         Command::Demo(flags) => owners_only(side, "demo").and_then(|()| demo::play(flags.scenario, &flags.settings, stop)),
         Command::Bench(flags) => owners_only(side, "bench").and_then(|()| match &flags.what {
             BenchKind::Training(flags) => crate::bench::training(flags),

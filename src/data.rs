@@ -14,6 +14,7 @@ mod check;
 mod csv_file;
 mod dialect;
 mod feature;
+mod fingerprint;
 mod id_column;
 pub mod ids;
 mod intersection;

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod prep;
 pub mod progress;
 pub mod recipe;
+pub mod recovery;
 pub mod rehearse;
 pub mod report;
 pub mod resources;

@@ -1,12 +1,13 @@
 //! One party's run from agreed job to outcome, over any channel.
 //!
 //! `prepare` reads and checks the party's own file before a network byte; `over` does the rest: terms → matching → split →
-//! recipe → training → scores → figures. Both roles read the same steps; what only one side does lives in [`owner`] and
+//! recipe → training → scores → figures. `over_keeping` does the same and begins after the phases that an earlier attempt finished. Both roles read the same steps; what only one side does lives in [`owner`] and
 //! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
 
 pub(crate) mod agree;
 mod facts;
 mod judge;
+mod kept;
 pub mod owner;
 pub mod partner;
 pub(crate) mod scores;
@@ -15,6 +16,7 @@ mod train;
 
 pub(crate) use facts::Opening;
 pub use facts::{Facts, Ran};
+pub use kept::{Forgetful, Keep, KeptMatching, KeptTraining};
 pub(crate) use split::own_split as owner_split;
 
 use crate::align::{AlignTerms, Aligned, align_by_keys, overlap};
@@ -130,6 +132,21 @@ pub fn over(
     clock: &mut StageClock,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
+    over_keeping(channel, session, prepared, &mut Forgetful, clock, progress)
+}
+
+/// As [`over`]; finished phases are kept, and those of an earlier attempt are not repeated.
+///
+/// # Errors
+/// As [`over`]; exit code 2 for kept phases that are damaged.
+pub fn over_keeping(
+    channel: &mut dyn Channel,
+    session: &[u8; 32],
+    prepared: &Prepared,
+    keep: &mut dyn Keep,
+    clock: &mut StageClock,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
     let (job, table) = (&prepared.job, &prepared.table);
     let shared = job.shared();
     let role = if job.side() == Side::Owner { Role::First } else { Role::Second };
@@ -157,15 +174,50 @@ pub fn over(
             }],
         }));
     };
-    let aligned = align_table(channel, role, job, table, &terms, progress)?;
-    ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
-    let split = split::exchange(channel, &mut ledger, prepared, training, &aligned)?;
+    let mut opened_before = 0;
+    let (aligned, split) = match keep.matching()? {
+        Some(KeptMatching { rows, peer_rows, split: Some(split) }) => {
+            progress.note("the matching of an earlier attempt is kept");
+            ledger.note(Disclosure::OverlapToBoth, rows.len(), rows.len())?;
+            split::note(&mut ledger, job.side(), rows.len())?;
+            opened_before = ledger.opened().len();
+            (Aligned { rows, peer_rows }, split)
+        }
+        _ => {
+            let aligned = align_table(channel, role, job, table, &terms, progress)?;
+            ledger.note(Disclosure::OverlapToBoth, aligned.rows.len(), aligned.rows.len())?;
+            let split = split::exchange(channel, &mut ledger, prepared, training, &aligned)?;
+            let Aligned { rows, peer_rows } = aligned;
+            let kept = KeptMatching { rows, peer_rows, split: Some(split) };
+            keep.keep_matching(&kept)?;
+            (Aligned { rows: kept.rows, peer_rows }, kept.split.unwrap_or_default())
+        }
+    };
     clock.end(channel.counters());
 
     clock.begin("train");
-    // Both halves of one training carry this name; no other training has it.
-    let model_id = hex(&PartHash::new("colift model").part(session).part(digest.as_bytes()).finish()[..16]);
-    let joint = train::jointly(channel, role, prepared, training, aligned, split, model_id, &mut ledger, progress)?;
+    let joint = match keep.training()? {
+        Some(kept) => {
+            progress.note("the training of an earlier attempt is kept");
+            kept.note_in(&mut ledger)?;
+            opened_before = ledger.opened().len();
+            train::again(prepared, training, aligned, split, kept)?
+        }
+        None => {
+            // Both halves of one training carry this name; no other training has it.
+            let model_id = hex(&PartHash::new("colift model").part(session).part(digest.as_bytes()).finish()[..16]);
+            let before = ledger.opened().len();
+            let joint = train::jointly(channel, role, prepared, training, aligned, split, model_id, &mut ledger, progress)?;
+            keep.keep_training(&KeptTraining {
+                model_id: joint.model_id.clone(),
+                trained: joint.trained.clone(),
+                reading: joint.reading.clone(),
+                notes: joint.notes.clone(),
+                opened: KeptTraining::openings(&ledger, before),
+            })?;
+            joint
+        }
+    };
     clock.end(channel.counters());
 
     clock.begin("evaluate");
@@ -180,7 +232,7 @@ pub fn over(
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, training, joint, &mut ledger)?)),
         Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
     };
-    let facts = Facts::new(&ledger, shared, job.side(), sizes)?;
+    let facts = Facts { opened_before, ..Facts::new(&ledger, shared, job.side(), sizes)? };
     agree::finished(channel, job.side())?;
     progress.stage("evaluation", 1, 1);
     clock.end(channel.counters());

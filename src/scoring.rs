@@ -11,6 +11,7 @@ pub mod rank;
 mod tests;
 pub mod write;
 
+use crate::align::Aligned;
 use crate::contract::{Disclosure, Job, Task};
 use crate::data::wording::{counted, grouped};
 use crate::data::{IdProblem, Side, Table, TableSpec, Warning, read_table};
@@ -20,7 +21,9 @@ use crate::progress::Progress;
 use crate::recipe::Unfamiliar;
 use crate::report::{NotScored, ScoreReport, ScoredUsers, UnfamiliarCells};
 use crate::resources::StageClock;
-use crate::run::{FEWEST_PARTNER_COLUMNS, Facts, Opening, Ran, agree, align_table, matching_terms, opened, scores};
+use crate::run::{
+    FEWEST_PARTNER_COLUMNS, Facts, Forgetful, Keep, KeptMatching, Opening, Ran, agree, align_table, matching_terms, opened, scores,
+};
 use crate::training::heads::{Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
@@ -125,13 +128,41 @@ pub fn over(
     clock: &mut StageClock,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
+    over_keeping(channel, session, prepared, &mut Forgetful, clock, progress)
+}
+
+/// As [`over`]; the matching is kept, and that of an earlier attempt is not repeated.
+///
+/// # Errors
+/// As [`over`]; exit code 2 for a kept matching that is damaged.
+pub fn over_keeping(
+    channel: &mut dyn Channel,
+    session: &[u8; 32],
+    prepared: &Prepared,
+    keep: &mut dyn Keep,
+    clock: &mut StageClock,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
     let (job, table, model) = (&prepared.job, &prepared.table, &prepared.model);
     let role = if job.side() == Side::Owner { Role::First } else { Role::Second };
     let mut ledger = Ledger::new(&job.shared().terms().reveal.iter().copied().collect::<Vec<_>>());
 
     clock.begin("match");
     agree::terms(channel, job.shared())?;
-    let aligned = align_table(channel, role, job, table, &matching_terms(job, session), progress)?;
+    let kept = keep.matching()?;
+    let opened_before = usize::from(kept.is_some());
+    let aligned = match kept {
+        Some(KeptMatching { rows, peer_rows, .. }) => {
+            progress.note("the matching of an earlier attempt is kept");
+            Aligned { rows, peer_rows }
+        }
+        None => {
+            let Aligned { rows, peer_rows } = align_table(channel, role, job, table, &matching_terms(job, session), progress)?;
+            let kept = KeptMatching { rows, peer_rows, split: None };
+            keep.keep_matching(&kept)?;
+            Aligned { rows: kept.rows, peer_rows }
+        }
+    };
     let matched = aligned.rows.len();
     ledger.note(Disclosure::OverlapToBoth, matched, matched)?;
     clock.end(channel.counters());
@@ -168,7 +199,7 @@ pub fn over(
         }
     };
     let sizes = Opening { matched, functions: mine.values.len(), ..Opening::default() };
-    let facts = Facts::new(&ledger, job.shared(), job.side(), sizes)?;
+    let facts = Facts { opened_before, ..Facts::new(&ledger, job.shared(), job.side(), sizes)? };
     agree::finished(channel, job.side())?;
     progress.stage("scoring", 1, 1);
     clock.end(channel.counters());

@@ -37,6 +37,12 @@ pub enum Command {
     Run(RunFlags),
     /// Score users with a stored model, together with the peer it was trained with
     Score(RunFlags),
+    /// Go on with an unfinished run or scoring of a job, on both sides: finished phases are not repeated
+    Resume(RunFlags),
+    /// List unfinished runs: at work or ended early, how far, what is kept
+    Status(StatusFlags),
+    /// End a run at work, or remove what is kept of an unfinished one
+    Cancel(CancelFlags),
     /// Show or check the receipt of a run, offline
     Receipt(ReceiptFlags),
     /// Check this program against every published vector it uses, and print the table
@@ -271,7 +277,23 @@ pub struct SignFlags {
     pub yes: bool,
 }
 
-/// Flags of `run` and of `score`.
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusFlags {
+    /// Print a list as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `cancel`.
+#[derive(Debug, Args)]
+pub struct CancelFlags {
+    /// The job whose run is ended; not needed where there is only one
+    #[arg(long)]
+    pub job: Option<PathBuf>,
+}
+
+/// Flags of `run`, `score` and `resume`.
 #[derive(Debug, Args)]
 pub struct RunFlags {
     /// The job file

@@ -1,4 +1,4 @@
-//! What `run` and `score` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
+//! What `run`, `score` and `resume` share: own key and pinned peer, results folder, log and progress, the link, the printed end.
 
 use crate::cli::flags::{EventFormat, RunFlags};
 use crate::contract::receipt::{Phase, result_hash};
@@ -9,10 +9,10 @@ use crate::progress::{Progress, Terminal, Watched};
 use crate::report::Cost;
 use crate::report::StageCost;
 use crate::resources::StageClock;
+use crate::recovery::{self, State, Tracked, Unfinished};
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
-use crate::run::Ran;
-use crate::run::agree;
+use crate::run::{Keep, Ran, agree};
 use crate::session::past_runs::{self, PastRuns, Sketch};
 use crate::session::receipt::{self, Ground, Part};
 use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded, connect, greet};
@@ -21,8 +21,26 @@ use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Whether a command begins a run or takes one up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From nothing.
+    New,
+    /// After the finished phases of an unfinished run.
+    Again,
+}
+
+/// What the own table is to the peer and to later attempts.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    /// Its rows.
+    pub rows: usize,
+    /// Hash of everything that the run takes from it.
+    pub fingerprint: [u8; 32],
+}
 
 /// One side of a job before it has met the peer.
 pub struct Meeting<'a> {
@@ -34,11 +52,31 @@ pub struct Meeting<'a> {
     peer: Fingerprint,
     shared: SharedJob,
     signature: ContractSignature,
-    folder: ResultFolder,
+    /// Gone once the results are written.
+    folder: Option<ResultFolder>,
     progress: Terminal,
     clock: StageClock,
     /// The ledger of runs with this peer and what it is to note: once the peer is there, before anything of it is sent.
     ledger: Option<(PastRuns, Sketch)>,
+    start: Start,
+    /// Which attempt both sides began; 0 before.
+    attempt: u32,
+    /// What the home keeps of this run until both sides have their results.
+    unfinished: Unfinished,
+}
+
+/// What both sides talk about on the link.
+pub struct Talk<'a> {
+    /// The watched link.
+    pub channel: &'a mut dyn Channel,
+    /// A value that only this link has.
+    pub session: &'a [u8; 32],
+    /// Where finished phases are kept.
+    pub keep: &'a mut dyn Keep,
+    /// The clock of the run.
+    pub clock: &'a mut StageClock,
+    /// Where it is told how far the run is.
+    pub progress: &'a dyn Progress,
 }
 
 /// One side of a job after everything was exchanged: what its artefacts carry.
@@ -60,8 +98,8 @@ impl<'a> Meeting<'a> {
     /// Sets the threads, checks the keys, makes the unfinished results folder, starts log, progress and clock.
     ///
     /// # Errors
-    /// Exit 2 and 11 for keys and homes; exit 1 and 2 for a folder that cannot be made.
-    pub fn open(job: &Job, flags: &'a RunFlags, stop: &'a StopFlag) -> Result<Self, Failure> {
+    /// Exit 2 and 11 for keys and homes; exit 1 and 2 for a folder that cannot be made; exit 2 where there is nothing to take up.
+    pub fn open(job: &Job, flags: &'a RunFlags, start: Start, stop: &'a StopFlag) -> Result<Self, Failure> {
         if let Some(threads) = job.private().threads {
             // A pool that exists already keeps its size; only these commands start one.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
@@ -70,10 +108,28 @@ impl<'a> Meeting<'a> {
         let (identity, pins, peer) = keys(job)?;
         let home = Home::from_env()?;
         let signature = ContractSignature::load(&home, &identity, job.shared(), side)?;
-        job.shared().terms().validity.check_now(signature.runs(&home)?)?;
         let shared = job.shared().clone();
-        let target = flags.out.clone().unwrap_or_else(|| default_target(&job.shared().terms().name, Timestamp::now()));
+        let now = Timestamp::now();
+        let mut unfinished = match start {
+            Start::New => {
+                shared.terms().validity.check_now(signature.runs(&home)?)?;
+                let task = if shared.score().is_some() { recovery::Task::Score } else { recovery::Task::Run };
+                let job = std::path::absolute(&flags.job).unwrap_or_else(|_| flags.job.clone());
+                let began = now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+                let state = State::new(task, job, shared.terms().name.clone(), shared.digest(), peer.to_string(), began);
+                Unfinished::begin(&home, state)?
+            }
+            Start::Again => {
+                // Whether runs are left was decided when it began.
+                shared.terms().validity.check_now(0)?;
+                Unfinished::take_up(&home, &shared.digest(), &peer.to_string())?
+            }
+        };
+        let earlier = (start == Start::Again && !unfinished.state().finished).then(|| unfinished.state().target.clone());
+        let target = flags.out.clone().or(earlier.filter(|target| target.file_name().is_some()));
+        let target = target.unwrap_or_else(|| default_target(&shared.terms().name, now));
         let folder = ResultFolder::create(&target)?;
+        unfinished.takes(&target, folder.path())?;
         start_log(0, &folder)?;
         let progress = match flags.events {
             Some(EventFormat::Jsonl) => Terminal::events(side),
@@ -89,10 +145,13 @@ impl<'a> Meeting<'a> {
             peer,
             shared,
             signature,
-            folder,
+            folder: Some(folder),
             progress,
             clock: StageClock::new(side),
             ledger: None,
+            start,
+            attempt: 0,
+            unfinished,
         })
     }
 
@@ -148,12 +207,16 @@ impl<'a> Meeting<'a> {
     /// # Errors
     /// The link's failures, and as `over`, `write` and [`receipt::agree`].
     pub fn meet<T: Ran>(
-        self,
+        mut self,
         link: &Link,
-        rows: usize,
-        over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
+        data: Data,
+        over: impl FnOnce(Talk<'_>) -> Result<T, Failure>,
         write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
     ) -> Result<(), Failure> {
+        if !self.unfinished.fits(data.rows) {
+            return Err(Failure::new(Exit::Data, 522, "the data are not those with which this run began")
+                .hint("put the file back as it was, or begin anew: `run` on both sides"));
+        }
         let (connect_timeout, idle) = (Duration::from_secs(self.flags.connect_timeout), Duration::from_secs(self.flags.idle_timeout));
         let limits = Limits { connect: connect_timeout, idle, ..Limits::default() };
         self.progress.waiting(match link {
@@ -163,39 +226,80 @@ impl<'a> Meeting<'a> {
         let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
         self.progress.note("peer connected, key as pinned");
         self.progress.connected(link.pulse());
-        let (met, (line, text)) = match self.talk(&mut link, rows, over, write) {
-            Ok(done) => done,
+        match self.talk(&mut link, data, over, write) {
+            Ok((met, (line, text))) => {
+                let done = met.finish()?;
+                self.unfinished.finished()?;
+                let safe = agree::safe(&mut link);
+                link.close();
+                match safe {
+                    Ok(()) => self.unfinished.forget(),
+                    // Its own results may not be complete: this side stays ready to give its part once more.
+                    Err(failure) => self.progress.note(&format!("the peer did not say that its results are safe: {}", failure.what)),
+                }
+                done.print(&line, &text);
+                Ok(())
+            }
             Err(failure) => {
                 tracing::error!(exit = failure.exit as u8, id = failure.id, "run ended");
                 link.abort(failure.exit as u8);
-                return Err(failure);
+                Err(self.left(failure))
             }
-        };
-        link.close();
-        met.finish(&line, &text)
+        }
+    }
+
+    /// A run that ended early is kept where the same run could end well another time, and forgotten otherwise.
+    fn left(self, mut failure: Failure) -> Failure {
+        let again = matches!(failure.exit, Exit::Internal | Exit::PeerGone | Exit::Interrupted);
+        if self.unfinished.state().agreed.is_none() {
+            return failure;
+        }
+        // A resumed run that is refused before its attempt begins stays what it was.
+        if again || (self.start == Start::Again && self.attempt == 0) {
+            let job = self.flags.job.display();
+            let how = format!("on both sides `resume --job JOB` goes on ({}; here: {job})", self.unfinished.state().kept());
+            failure.remedy = Some(failure.remedy.map_or(how.clone(), |remedy| format!("{remedy}; {how}")));
+        } else {
+            self.unfinished.forget();
+        }
+        failure
     }
 
     fn talk<T: Ran>(
-        mut self,
+        &mut self,
         link: &mut TlsChannel,
-        rows: usize,
-        over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
+        data: Data,
+        over: impl FnOnce(Talk<'_>) -> Result<T, Failure>,
         write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
     ) -> Result<(Met, (String, String)), Failure> {
         let greeting = greet(link, self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
         let session = *link.session_id();
-        let validity = self.shared.terms().validity;
+        let home = Home::from_env()?;
         let mut channel = Recorded::new(link);
-        let Some(signatures) = self.signature.exchange(&mut channel, &Home::from_env()?, validity, self.side, self.peer)? else {
+        let Some(mut signatures) = self.signature.exchange(&mut channel, &home, self.side, self.peer)? else {
             agree::terms(&mut channel, &self.shared)?;
             return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
         };
+        let proposal = self.unfinished.propose(&mut channel, self.start == Start::Again, &data.fingerprint)?;
+        signatures.run = proposal.number.unwrap_or(signatures.run);
+        self.shared.terms().validity.check_now(signatures.run.saturating_sub(1))?;
+        let owner = self.side == Side::Owner;
+        self.attempt = self.unfinished.attempt(&mut channel, &home, &proposal, &session, signatures.run, owner)?;
+        self.signature.count(&home, signatures.run)?;
+        tracing::info!(run = signatures.run, attempt = self.attempt, kept = self.unfinished.state().kept(), "attempt begins");
         tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
         if let Some((past, sketch)) = &mut self.ledger {
             past.record(sketch, Timestamp::now())?;
         }
-        let outcome = over(&mut Watched::new(&mut channel, &self.progress), &session, &mut self.clock, &self.progress)?;
+        let tracked = Tracked::new(&self.progress, self.unfinished.folder().to_owned());
+        let outcome = over(Talk {
+            channel: &mut Watched::new(&mut channel, &tracked),
+            session: &session,
+            keep: &mut self.unfinished,
+            clock: &mut self.clock,
+            progress: &tracked,
+        })?;
         if self.stop.is_raised() {
             return Err(colift_channel::ChannelError::Interrupted { waiting_for: "the end of the run" }.into());
         }
@@ -204,11 +308,12 @@ impl<'a> Meeting<'a> {
         let (own, ended) = (self.identity.fingerprint(), Timestamp::now());
         let cost = self.clock.cost(channel.counters());
         let phases = cost.stages.0.iter().map(|(name, stage)| Phase { name: name.clone(), sent: sent_by(self.side, stage) }).collect();
-        let met = Met { folder: self.folder, own, peer: self.peer, cost, ended, json: self.flags.json };
+        let folder = self.folder.take().ok_or_else(|| Failure::new(Exit::Internal, 935, "a run without a results folder"))?;
+        let met = Met { folder, own, peer: self.peer, cost, ended, json: self.flags.json };
         let written = write(&met, outcome)?;
         let part = Part {
             program: receipt::this_program(),
-            rows: rows as u64,
+            rows: data.rows as u64,
             matched: facts.matched,
             phases,
             opened: facts.opened,
@@ -222,6 +327,7 @@ impl<'a> Meeting<'a> {
             shared: &self.shared,
             signatures: &signatures,
             session: &session,
+            attempt: self.attempt,
         };
         let receipt = receipt::agree(channel, &ground, part, result_hash(&hashes(met.folder.path())?))?;
         met.folder.file(RECEIPT, receipt.to_json()?.as_bytes())?;
@@ -277,16 +383,27 @@ impl Write for HashWriter<'_> {
 }
 
 impl Met {
-    /// Gives the folder its name, prints the report and, last, the folder.
-    fn finish(self, line: &str, text: &str) -> Result<(), Failure> {
+    /// Gives the folder its name.
+    fn finish(self) -> Result<Done, Failure> {
         tracing::info!("run complete");
-        let place = self.folder.finish()?;
+        Ok(Done { place: self.folder.finish()?, json: self.json })
+    }
+}
+
+/// One side of a job whose results are safe.
+struct Done {
+    place: PathBuf,
+    json: bool,
+}
+
+impl Done {
+    /// Prints the report and, last, the folder.
+    fn print(&self, line: &str, text: &str) {
         let mut stdout = std::io::stdout().lock();
         // A closed pipe must not turn a finished run into a failure: the folder stands.
         let _ = writeln!(stdout, "{}", if self.json { line } else { text });
-        let shown = format!("results: {}", place.display());
+        let shown = format!("results: {}", self.place.display());
         let _ = if self.json { writeln!(std::io::stderr(), "{shown}") } else { writeln!(stdout, "{shown}") };
-        Ok(())
     }
 }
 

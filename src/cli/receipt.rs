@@ -73,7 +73,10 @@ fn page(receipt: &Receipt) -> Result<String, Failure> {
                 lines.extend(text.lines().map(|line| format!("  {line}")));
             }
             Entry::Signatures(_) => lines.push("signed by both keys above before anything that depends on data was sent".to_owned()),
-            Entry::Session { id, run } => lines.push(format!("run {run} of this contract, link {id}")),
+            Entry::Session { id, run, attempt: 1 } => lines.push(format!("run {run} of this contract, link {id}")),
+            Entry::Session { id, run, attempt } => lines.push(format!(
+                "run {run} of this contract, attempt {attempt}, link {id}; phases that an earlier attempt finished crossed another link"
+            )),
             Entry::Programs(both) => {
                 for (side, program) in [("owner", &both.owner), ("partner", &both.partner)] {
                     let features = program.features.join(", ");

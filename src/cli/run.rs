@@ -1,41 +1,38 @@
 //! `run`: one side of a job with the real peer, from the job file to a finished results folder.
 
 use crate::cli::flags::RunFlags;
-use crate::cli::meeting::Meeting;
+use crate::cli::meeting::{Data, Meeting, Start, Talk};
 use crate::contract::{Job, TrainingTerms};
 use crate::data::{Side, wording::grouped};
 use crate::error::{Exit, Failure};
 use crate::model::{ModelFile, ModelSchema, MoreHead};
-use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::report::{Cost, Details, Ordered};
-use crate::resources::StageClock;
 use crate::results::ResultFolder;
-use crate::run::{Outcome, OverlapOutcome, Prepared, over, owner::OwnerOutcome, partner::PartnerOutcome, prepare, recipe_table};
+use crate::run::{Outcome, OverlapOutcome, Prepared, over_keeping, owner::OwnerOutcome, partner::PartnerOutcome, prepare, recipe_table};
 use crate::training::secure::Trained;
 use colift_channel::tls::Fingerprint;
-use colift_channel::{Channel, StopFlag};
+use colift_channel::StopFlag;
 use jiff::Timestamp;
 
-/// Runs this side of a job. Prints the results folder last.
+/// Runs this side of a job, or takes up an unfinished run of it. Prints the results folder last.
 ///
 /// # Errors
 /// By class of what failed. Nothing is left in the results folder then.
-pub fn run(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure> {
+pub fn run(side: Side, flags: &RunFlags, start: Start, stop: &StopFlag) -> Result<(), Failure> {
     let job = Job::load(&flags.job, side)?;
     if job.shared().score().is_some() {
         return Err(Failure::new(Exit::Usage, 925, "this job's task is `score`: it applies a stored model and trains nothing")
             .at(flags.job.display().to_string())
             .hint(format!("colift-{side} score --job {}", flags.job.display())));
     }
-    let mut meeting = Meeting::open(&job, flags, stop)?;
+    let mut meeting = Meeting::open(&job, flags, start, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, prepared.table.warnings.iter().map(ToString::to_string));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    let over = |channel: &mut dyn Channel, session: &[u8; 32], clock: &mut StageClock, progress: &dyn Progress| {
-        over(channel, session, &prepared, clock, progress)
-    };
-    meeting.meet(&prepared.job.private().link, prepared.table.rows(), over, |met, outcome| {
+    let data = Data { rows: prepared.table.rows(), fingerprint: prepared.table.fingerprint() };
+    let over = |talk: Talk<'_>| over_keeping(talk.channel, talk.session, &prepared, talk.keep, talk.clock, talk.progress);
+    meeting.meet(&prepared.job.private().link, data, over, |met, outcome| {
         let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };
         match outcome {
             Outcome::Owner(outcome) => out.owner(&met.folder, *outcome),

@@ -1,24 +1,23 @@
 //! `score`: one side of a scoring with the real peer, from the job file and the stored model to a finished results folder.
 
 use crate::cli::flags::RunFlags;
-use crate::cli::meeting::{Meeting, Met};
+use crate::cli::meeting::{Data, Meeting, Met, Start, Talk};
 use crate::cli::{ended, write_report};
 use crate::contract::{Job, ScoreFormat};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use crate::progress::Progress;
 use crate::report::Details;
-use crate::resources::StageClock;
 use crate::scoring::write::{Columns, not_scored};
-use crate::scoring::{Outcome, Prepared, first_look, over, prepare};
-use colift_channel::{Channel, StopFlag};
+use crate::scoring::{Outcome, Prepared, first_look, over_keeping, prepare};
+use colift_channel::StopFlag;
+use colift_primitives::hash::PartHash;
 use std::io::{BufWriter, Write};
 
-/// Scores the users of this side's job. Prints the results folder last.
+/// Scores the users of this side's job, or takes up an unfinished scoring of it. Prints the results folder last.
 ///
 /// # Errors
 /// By class of what failed. Nothing is left in the results folder then.
-pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failure> {
+pub fn score(side: Side, flags: &RunFlags, start: Start, stop: &StopFlag) -> Result<(), Failure> {
     let job = Job::load(&flags.job, side)?;
     if job.shared().score().is_none() {
         let what = format!("this job's task is `{}`, `score` runs jobs with task = \"score\"", job.shared().task_name());
@@ -26,14 +25,15 @@ pub fn score(side: Side, flags: &RunFlags, stop: &StopFlag) -> Result<(), Failur
             .at(flags.job.display().to_string())
             .hint(format!("colift-{side} run --job {}", flags.job.display())));
     }
-    let mut meeting = Meeting::open(&job, flags, stop)?;
+    let mut meeting = Meeting::open(&job, flags, start, stop)?;
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, first_look(&prepared));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    let over = |channel: &mut dyn Channel, session: &[u8; 32], clock: &mut StageClock, progress: &dyn Progress| {
-        over(channel, session, &prepared, clock, progress)
-    };
-    meeting.meet(&prepared.job.private().link, prepared.table.rows(), over, |met, outcome| write(met, &prepared, outcome))
+    // A scoring with another half of a model is another run.
+    let half = PartHash::new("colift scoring v1").part(&prepared.table.fingerprint()).part(prepared.model.to_json()?.as_bytes()).finish();
+    let data = Data { rows: prepared.table.rows(), fingerprint: half };
+    let over = |talk: Talk<'_>| over_keeping(talk.channel, talk.session, &prepared, talk.keep, talk.clock, talk.progress);
+    meeting.meet(&prepared.job.private().link, data, over, |met, outcome| write(met, &prepared, outcome))
 }
 
 /// Writes this side's files; returns the report as JSON and as text.

@@ -129,6 +129,9 @@ pub enum Entry {
         id: String,
         /// Which run of the contract this is, from 1.
         run: u32,
+        /// Which attempt of it: 1, or more after `resume`. What earlier attempts finished crossed other links.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
     },
     /// Both programs.
     Programs(Both<Program>),
@@ -157,6 +160,15 @@ pub enum Entry {
     Results(Both<String>),
     /// When each side ended, by its own clock, UTC.
     Ended(Both<String>),
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
 }
 
 /// This side's own part.

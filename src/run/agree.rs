@@ -8,6 +8,7 @@ use colift_channel::{Channel, Kind};
 const TERMS: Kind = Kind { code: 0x0120, name: "shared part of the job" };
 const COLUMNS: Kind = Kind { code: 0x0121, name: "number of columns" };
 const FINISHED: Kind = Kind { code: 0x0122, name: "end of the run" };
+const SAFE: Kind = Kind { code: 0x0128, name: "results are safe" };
 
 /// Bytes of the column count.
 const COLUMNS_BYTES: usize = 4;
@@ -67,6 +68,16 @@ pub fn finished(channel: &mut dyn Channel, side: Side) -> Result<(), Failure> {
             channel.send(FINISHED, &[])?;
         }
     }
+    Ok(())
+}
+
+/// Both sides' results have their final place: what was kept of the run can go.
+///
+/// # Errors
+/// Link failures: the peer may not have its results.
+pub fn safe(channel: &mut dyn Channel) -> Result<(), Failure> {
+    channel.send(SAFE, &[])?;
+    channel.receive(SAFE, 0)?;
     Ok(())
 }
 

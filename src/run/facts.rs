@@ -17,6 +17,8 @@ pub struct Facts {
     pub matched: u64,
     /// Opened items in the order of the run.
     pub opened: Vec<Counted>,
+    /// How many of them, the first ones, an earlier attempt had opened: they crossed another link.
+    pub opened_before: usize,
 }
 
 /// What a run ends with.
@@ -60,7 +62,7 @@ impl Facts {
             told: entry.told as u64,
         };
         let matched = if matches!(shared.terms().task, TaskTerms::Overlap) { 0 } else { sizes.matched };
-        Ok(Self { matched: matched as u64, opened: ledger.opened().iter().map(counted).collect() })
+        Ok(Self { matched: matched as u64, opened: ledger.opened().iter().map(counted).collect(), opened_before: 0 })
     }
 
     /// Whether as many messages of openings crossed the wire as the list holds; `sent` and `received` count messages by kind.
@@ -71,7 +73,7 @@ impl Facts {
         let mut expected = [BTreeMap::<u16, u64>::new(), BTreeMap::new()];
         let of = |item: &str, kind: Kind, owner: u64, partner: u64| {
             let (own, peer) = if side == Side::Owner { (owner, partner) } else { (partner, owner) };
-            let entries = self.opened.iter().filter(|counted| counted.item == item);
+            let entries = self.opened.iter().skip(self.opened_before).filter(|counted| counted.item == item);
             (
                 kind.code,
                 entries.clone().count() as u64,

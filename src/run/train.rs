@@ -1,5 +1,6 @@
 //! The training of a run: recipe, public schedules, checks before anything is encrypted, then one head after the other.
 
+use super::kept::KeptTraining;
 use super::{FEWEST_PARTNER_COLUMNS, Joint, Prepared, agree, owner, rows_of};
 use crate::align::Aligned;
 use crate::contract::{Disclosure, TrainingTerms};
@@ -18,7 +19,7 @@ use crate::training::secure::{StandardErrors, Trained, train};
 use colift_algebra::Engine;
 use colift_channel::Channel;
 use colift_correlation::Role;
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 
 /// Parts of one head in a progress bar over several.
 const PARTS: u64 = 100;
@@ -37,16 +38,11 @@ pub(super) fn jointly(
 ) -> Result<Joint, Failure> {
     let table = &prepared.table;
     let rows = rows_of(&aligned, &split, Split::Train);
-    let test_rows = rows_of(&aligned, &split, Split::Test);
-    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
     let values: Vec<Vec<f64>> = table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect();
     if role == Role::First {
         owner::check_payers(&values, terms)?;
     }
-    let wishes = &prepared.job.private().columns;
-    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
-    let train_columns = recipe.apply_rows(&table.columns, &rows)?.features;
-    let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
+    let OwnColumns { recipe, train: train_columns, test } = own_columns(prepared, terms, &aligned, &split)?;
     let own_columns = train_columns.len_of(Axis(1));
     for [column, encoding, features, why] in recipe.choices().1 {
         progress.note(&format!("column {column}: {encoding}, {features} features ({why})"));
@@ -115,6 +111,45 @@ pub(super) fn jointly(
     }
     let reading = (role == Role::First).then_some(reading);
     Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, reading, model_id, notes })
+}
+
+/// A side's own columns, standardised.
+struct OwnColumns {
+    recipe: Recipe,
+    train: Array2<f64>,
+    test: Array2<f64>,
+}
+
+/// Fits the recipe on the matched training rows and applies it to all matched rows.
+fn own_columns(prepared: &Prepared, terms: &TrainingTerms, aligned: &Aligned, split: &[Split]) -> Result<OwnColumns, Failure> {
+    let table = &prepared.table;
+    let [rows, test_rows] = [Split::Train, Split::Test].map(|part| rows_of(aligned, split, part));
+    let labels: Option<Vec<bool>> = table.label.as_ref().map(|labels| rows.iter().map(|row| labels[*row]).collect());
+    let wishes = &prepared.job.private().columns;
+    let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
+    let train = recipe.apply_rows(&table.columns, &rows)?.features;
+    let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
+    Ok(OwnColumns { recipe, train, test })
+}
+
+/// What a training of an earlier attempt ended with, on the same rows of the same table.
+///
+/// # Errors
+/// Exit code 2: what was kept is of other columns or of another task.
+pub(super) fn again(
+    prepared: &Prepared,
+    terms: &TrainingTerms,
+    aligned: Aligned,
+    split: Vec<Split>,
+    kept: KeptTraining,
+) -> Result<Joint, Failure> {
+    let OwnColumns { recipe, train, test } = own_columns(prepared, terms, &aligned, &split)?;
+    let width = train.len_of(Axis(1));
+    let KeptTraining { model_id, trained, reading, notes, .. } = kept;
+    if trained.len() != Head::all(terms).count() || trained.iter().any(|head| head.coefficients.len() != width) {
+        return Err(Failure::new(Exit::Usage, 511, "what was kept of the training does not fit the columns of the file"));
+    }
+    Ok(Joint { aligned, split, recipe, test, train, trained, reading, model_id, notes })
 }
 
 /// The owner's half of a head in the label's units.

@@ -74,6 +74,8 @@ pub struct Ground<'a> {
     pub signatures: &'a BothSigned,
     /// A value that only this link has.
     pub session: &'a [u8; 32],
+    /// Which attempt of the run this is, from 1.
+    pub attempt: u32,
 }
 
 /// Exchanges parts and signatures. `part` lacks the commitment, which is made here of the hash of the results.
@@ -164,7 +166,7 @@ fn entries(ground: &Ground<'_>, transcript: &Transcript, own: &Part, peers: &Par
     vec![
         Entry::Contract { digest: ground.shared.digest(), text: ground.shared.canonical() },
         Entry::Signatures(Both { owner: hex(&ground.signatures.owner.to_bytes()), partner: hex(&ground.signatures.partner.to_bytes()) }),
-        Entry::Session { id: hex(&session), run: ground.signatures.run },
+        Entry::Session { id: hex(&session), run: ground.signatures.run, attempt: ground.attempt },
         Entry::Programs(Both::of(side, own.program.clone(), peers.program.clone())),
         Entry::Sizes { rows: Both::of(side, own.rows, peers.rows), matched: own.matched },
         Entry::Phases(Both::of(side, own.phases.clone(), peers.phases.clone())),

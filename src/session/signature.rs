@@ -8,7 +8,7 @@
 //! not when it is used: a contract holds until a field of it says otherwise, and every change of a field makes another contract.
 //!
 //! **Runs** are counted on both sides, in the home, under the contract's digest; each side tells its count and the larger one holds, so
-//! that no side forgets alone. A run counts from the moment both signatures are good.
+//! that no side forgets alone. A run counts from the moment both sides wrote its first attempt down; later attempts of it are the same run.
 //!
 //! **Messages** `signature`, both ways, first after the greeting: digest (32), public key (32), signature (64), runs so far (4).
 //!
@@ -16,7 +16,7 @@
 
 use super::{Home, Identity};
 use crate::contract::receipt::{contract_statement as statement, signed_of};
-use crate::contract::{SharedJob, Validity};
+use crate::contract::SharedJob;
 use crate::data::Side;
 use crate::data::wording::hex;
 use crate::error::{Exit, Failure};
@@ -58,7 +58,7 @@ struct RunsFile {
 /// Both sides' signatures of one contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BothSigned {
-    /// Which run of the contract this is, from 1.
+    /// Which run of the contract this is, from 1, if it is a new one.
     pub run: u32,
     /// The owner's.
     pub owner: Signed,
@@ -139,20 +139,12 @@ impl ContractSignature {
         format!("runs-{}.json", hex(&self.digest))
     }
 
-    /// Shows this signature to the peer and checks the peer's, then counts the run. Ok(None): the peer's is of another contract, and the
-    /// caller has to find out where the two differ.
+    /// Shows this signature to the peer and checks the peer's. Ok(None): the peer's is of another contract, and the caller has to find out
+    /// where the two differ.
     ///
     /// # Errors
-    /// Exit code 12: the peer's is not by the pinned key, or the contract's runs are over. Exit code 2: the run cannot be counted. The
-    /// link's failures.
-    pub fn exchange(
-        &self,
-        channel: &mut dyn Channel,
-        home: &Home,
-        validity: Validity,
-        side: Side,
-        peer: Fingerprint,
-    ) -> Result<Option<BothSigned>, Failure> {
+    /// Exit code 12: the peer's is not by the pinned key. Exit code 2: the count of runs is damaged. The link's failures.
+    pub fn exchange(&self, channel: &mut dyn Channel, home: &Home, side: Side, peer: Fingerprint) -> Result<Option<BothSigned>, Failure> {
         let own_runs = self.runs(home)?;
         channel.send(SIGNATURE, &[&self.digest[..], &self.signed.to_bytes(), &own_runs.to_le_bytes()].concat())?;
         let theirs = channel.receive(SIGNATURE, 32 + Signed::BYTES + 4)?;
@@ -166,15 +158,22 @@ impl ContractSignature {
         if !signed.is_of(peer, &statement(digest, side.peer())) {
             return Err(not_signed());
         }
-        validity.check_now(runs)?;
         let run = runs.saturating_add(1);
-        let text = serde_json::to_vec(&RunsFile { schema: SCHEMA, runs: run })
-            .map_err(|error| Failure::new(Exit::Internal, 463, format!("the run cannot be counted: {error}")))?;
-        home.replace_file(&self.runs_file(), &text)?;
         Ok(Some(match side {
             Side::Owner => BothSigned { run, owner: self.signed, partner: signed },
             Side::Partner => BothSigned { run, owner: signed, partner: self.signed },
         }))
+    }
+
+    /// Counts the run of this number, if it is not counted yet.
+    ///
+    /// # Errors
+    /// Exit code 2: it cannot be counted.
+    pub fn count(&self, home: &Home, run: u32) -> Result<(), Failure> {
+        let runs = self.runs(home)?.max(run);
+        let text = serde_json::to_vec(&RunsFile { schema: SCHEMA, runs })
+            .map_err(|error| Failure::new(Exit::Internal, 463, format!("the run cannot be counted: {error}")))?;
+        home.replace_file(&self.runs_file(), &text)
     }
 }
 
@@ -187,7 +186,7 @@ fn not_signed() -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::contract::Job;
+    use crate::contract::{Job, Validity};
     use colift_testkit::run_pair;
     use std::path::Path;
 
@@ -226,8 +225,8 @@ mod tests {
         let (one, two) = (sign(&owner, &shared, Side::Owner), sign(&partner, &shared, Side::Partner));
         let (keys, role) = ([owner.identity.fingerprint(), partner.identity.fingerprint()], [Side::Owner, Side::Partner]);
         let (a, b, counters, _) = run_pair(
-            |c| one.exchange(c, &owner.home, Validity::default(), role[0], keys[1]),
-            |c| two.exchange(c, &partner.home, Validity::default(), role[1], keys[0]),
+            |c| one.exchange(c, &owner.home, role[0], keys[1]),
+            |c| two.exchange(c, &partner.home, role[1], keys[0]),
         );
         assert_eq!(a, b);
         let both = a.unwrap().unwrap();
@@ -262,7 +261,7 @@ mod tests {
         ] {
             let peer = partner.identity.fingerprint();
             let (a, ..) = run_pair(
-                |c| one.exchange(c, &owner.home, Validity::default(), Side::Owner, peer),
+                |c| one.exchange(c, &owner.home, Side::Owner, peer),
                 |c| {
                     c.send(SIGNATURE, &shown).unwrap();
                     c.receive(SIGNATURE, 132).unwrap();
@@ -280,17 +279,25 @@ mod tests {
         let validity = Validity { max_runs: Some(3), expires: None };
         let play = || {
             let (a, b, ..) = run_pair(
-                |c| one.exchange(c, &owner.home, validity, Side::Owner, partner.identity.fingerprint()),
-                |c| two.exchange(c, &partner.home, validity, Side::Partner, owner.identity.fingerprint()),
+                |c| one.exchange(c, &owner.home, Side::Owner, partner.identity.fingerprint()),
+                |c| two.exchange(c, &partner.home, Side::Partner, owner.identity.fingerprint()),
             );
-            [a, b].map(|ended| ended.map(|both| both.unwrap().run).map_err(|failure| (failure.exit, failure.id)))
+            let runs = [a, b].map(|ended| ended.unwrap().unwrap().run);
+            // Counted on both sides once it is agreed; counting it again changes nothing.
+            for (signature, party) in [(&one, &owner), (&two, &partner), (&one, &owner)] {
+                signature.count(&party.home, runs[0]).unwrap();
+            }
+            runs
         };
-        assert_eq!(play(), [Ok(1), Ok(1)]);
-        assert_eq!(play(), [Ok(2), Ok(2)]);
+        assert_eq!(play(), [1, 1]);
+        assert_eq!(play(), [2, 2]);
+        two.count(&partner.home, 1).unwrap();
+        assert_eq!(two.runs(&partner.home).unwrap(), 2, "a count never falls");
         // A side that loses its count learns it from the other.
         owner.home.replace_file(&one.runs_file(), b"{\"schema\":1,\"runs\":0}").unwrap();
-        assert_eq!(play(), [Ok(3), Ok(3)]);
-        assert_eq!(play(), [Err((Exit::Contract, 211)), Err((Exit::Contract, 211))]);
+        assert_eq!(play(), [3, 3]);
+        let over = validity.check_now(3).unwrap_err();
+        assert_eq!((over.exit, over.id), (Exit::Contract, 211));
         owner.home.replace_file(&one.runs_file(), b"{}").unwrap();
         assert_eq!(one.runs(&owner.home).unwrap_err().id, 464);
         // The last day counts, the day after does not.

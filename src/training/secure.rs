@@ -36,6 +36,7 @@ use colift_algebra::weigh::weigh;
 use colift_algebra::{AlgebraError, Engine};
 use colift_channel::{Channel, ChannelError};
 use colift_correlation::{Role, compare};
+use serde::{Deserialize, Serialize};
 
 /// Bits that bound a column entry or a ridge entry in a forward product.
 const FORWARD_BITS: u32 = 23;
@@ -245,7 +246,8 @@ fn mean_factor(rows: usize, result_bits: u32) -> f64 {
 }
 
 /// What a party has when a training ended well.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trained {
     /// The owner's intercept.
     pub intercept: Option<f64>,
@@ -258,7 +260,8 @@ pub struct Trained {
 }
 
 /// √diag(H⁻¹/n) of the own weights, to be multiplied by the root of the dispersion where that is not 1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StandardErrors {
     /// The owner's intercept's.
     pub intercept: Option<f64>,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::contract::receipt::result_hash;
-use crate::contract::{Job, Validity};
+use crate::contract::Job;
 use crate::session::{ContractSignature, Home};
 use colift_channel::memory::MemoryChannel;
 use colift_primitives::rng::{Prg, Seed};
@@ -34,8 +34,8 @@ fn pair() -> Pair {
     let shared = Job::parse(&text, Side::Owner, Path::new("")).unwrap().shared().clone();
     let signed = [0, 1].map(|k| ContractSignature::make(&homes[k], &identities[k], &shared, SIDES[k], Timestamp::UNIX_EPOCH).unwrap());
     let (a, ..) = run_pair(
-        |c| signed[0].exchange(c, &homes[0], Validity::default(), Side::Owner, identities[1].fingerprint()),
-        |c| signed[1].exchange(c, &homes[1], Validity::default(), Side::Partner, identities[0].fingerprint()),
+        |c| signed[0].exchange(c, &homes[0], Side::Owner, identities[1].fingerprint()),
+        |c| signed[1].exchange(c, &homes[1], Side::Partner, identities[0].fingerprint()),
     );
     Pair { _folders: folders, identities, shared, signatures: a.unwrap().unwrap() }
 }
@@ -74,6 +74,7 @@ fn play(pair: &Pair, change: impl Fn(Side, &mut Part, &mut [u8; 32]) + Sync) -> 
             shared: &pair.shared,
             signatures: &pair.signatures,
             session: &session,
+            attempt: 2,
         };
         agree(recorded, &ground, part, result_hash(&[("model.json".to_owned(), [side as u8; 32])]))
     };
