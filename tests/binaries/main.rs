@@ -9,6 +9,7 @@ mod link;
 mod matching;
 mod path;
 mod proxy;
+mod recovery;
 mod refusals;
 mod rehearsal;
 mod scoring;
