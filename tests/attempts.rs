@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/party.rs"]
-#[allow(dead_code)]
 mod party;
 
 use colift::data::Side;
@@ -13,11 +12,12 @@ use colift::error::Failure;
 use colift::progress::Silent;
 use colift::resources::StageClock;
 use colift::run::{Keep, KeptMatching, KeptTraining, Outcome, Prepared, over_keeping};
+use colift::scoring;
 use colift::training::secure::Trained;
 use colift_channel::fault::{Fault, Faulty};
 use colift_channel::memory::{MemoryChannel, pair};
 use colift_primitives::rng::os_bytes;
-use party::{Content, EVERYTHING, Sizes, Tape, Terms, World, world};
+use party::{Content, EVERYTHING, SMALL, Sizes, Tape, Terms, World, score_world, world};
 use rayon::prelude::*;
 use std::collections::HashSet;
 
@@ -104,7 +104,8 @@ fn trained(outcome: &Outcome) -> &Trained {
 fn nothing_twice(first: &[Sent; 2], second: &[Sent; 2]) -> bool {
     let secret = |sent: &&(u16, Vec<u8>)| !PLAIN.contains(&sent.0);
     let block = |bytes: &[u8]| u128::from_le_bytes(bytes.try_into().unwrap());
-    let blocks: HashSet<u128> = first.iter().flatten().filter(secret).flat_map(|(_, sent)| sent.as_chunks::<16>().0).map(|b| block(b)).collect();
+    let blocks: HashSet<u128> =
+        first.iter().flatten().filter(secret).flat_map(|(_, sent)| sent.as_chunks::<16>().0).map(|b| block(b)).collect();
     // Most windows are settled by a few bits of theirs.
     let quick = |block: u128| ((block & ((1 << QUICK_BITS) - 1)) as usize / 64, 1u64 << (block % 64));
     let mut map = vec![0u64; 1 << (QUICK_BITS - 6)];
@@ -164,4 +165,35 @@ fn a_cut_run_goes_on_with_fresh_randomness_and_ends_with_the_same_model() {
     println!("phases kept none, matching, both: {phases:?}; worst distance of a weight {worst:.4} standard errors");
     assert!(worst < 0.05, "{worst} standard errors from the uninterrupted run");
     assert!(phases.iter().all(|cuts| *cuts > 0), "{phases:?}: every phase is cut");
+}
+
+#[test]
+fn a_scoring_goes_on_after_its_matching_with_the_same_scores() {
+    let world = score_world(SMALL, Content::Normal, 5);
+    let play = |kept: &mut [Kept; 2]| {
+        let session = *os_bytes::<32>().unwrap();
+        let (a, b) = pair();
+        let side = |prepared: &scoring::Prepared, channel: MemoryChannel, keep: &mut Kept| {
+            let mut tape = Tape::new(channel);
+            let clock = &mut StageClock::new(prepared.job.side());
+            let outcome = scoring::over_keeping(&mut tape, &session, prepared, keep, clock, &Silent).unwrap();
+            (outcome, tape.sent)
+        };
+        let [owner, partner] = kept;
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| side(&world.owner, a, owner));
+            let two = scope.spawn(|| side(&world.partner, b, partner));
+            [one.join().unwrap(), two.join().unwrap()]
+        })
+    };
+    let mut kept = <[Kept; 2]>::default();
+    let first = play(&mut kept);
+    assert!(kept.iter().all(|kept| kept.matching.as_ref().is_some_and(|matching| matching.rows.len() == SMALL.common)));
+    let second = play(&mut kept);
+    let codes = |sent: &Sent| sent.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+    assert_eq!(second.each_ref().map(|(_, sent)| codes(sent)), [vec![0x0120, 0x0122], vec![0x0120, 0x0583, 0x0122]]);
+    assert!(codes(&first[0].1).iter().any(|code| (0x0200..0x0300).contains(code)));
+    let scores = |outcome: &scoring::Outcome| outcome.scored.as_ref().unwrap().scores.clone();
+    assert_eq!(scores(&first[0].0), scores(&second[0].0));
+    assert_eq!(second[0].0.report.matched, SMALL.common as u64);
 }

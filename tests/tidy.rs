@@ -34,7 +34,7 @@ const CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// Which rooms of src/ a room may import. A room that is not here is a finding: place it.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("data", &["error"]),
     ("evaluation", &["error"]),
@@ -50,6 +50,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("results", &["data", "error"]),
     ("run", &["align", "contract", "data", "error", "evaluation", "model", "progress", "recipe", "report", "resources", "training"]),
     ("scoring", &["align", "contract", "data", "error", "model", "progress", "recipe", "report", "resources", "run", "training"]),
+    ("recovery", &["data", "error", "progress", "results", "run", "session"]),
     ("plan", &["contract", "data", "error", "report", "run", "training"]),
     ("verify", &["data", "error", "model"]),
     ("prep", &["data", "error", "evaluation", "resources"]),

@@ -67,7 +67,8 @@ pub fn status(flags: &StatusFlags) -> Result<(), Failure> {
 fn line(run: &Listed, peer: &str) -> String {
     let state = &run.state;
     let attempt = state.agreed.as_ref().map_or_else(String::new, |agreed| format!(", run {} attempt {}", agreed.number, agreed.attempt));
-    let head = format!("{} with {peer}, begun {}{attempt}", state.name, state.started.replace('T', " ").split('.').next().unwrap_or_default());
+    let head =
+        format!("{} with {peer}, begun {}{attempt}", state.name, state.started.replace('T', " ").split('.').next().unwrap_or_default());
     if !run.running {
         let next = match &state.agreed {
             None => "`run` begins anew".to_owned(),
@@ -120,7 +121,9 @@ pub fn cancel(side: Side, flags: &CancelFlags) -> Result<(), Failure> {
 
 /// Has the program that holds the run's lock end as by Ctrl-C, and waits until it has.
 fn end(run: &Listed, home: &Home) -> Result<(), Failure> {
-    let gone = |what: String| Failure::new(Exit::Internal, 938, what).hint(format!("end process {} by hand, then cancel again", run.state.process));
+    let gone = |what: String| {
+        Failure::new(Exit::Internal, 938, what).hint(format!("end process {} by hand, then cancel again", run.state.process))
+    };
     // The lock is held, so the process that wrote this number lives.
     let process = i32::try_from(run.state.process).map_err(|_| gone("the run's process has no valid number".to_owned()))?;
     kill(Pid::from_raw(process), Signal::SIGINT).map_err(|error| gone(format!("the run's process cannot be told to end: {error}")))?;

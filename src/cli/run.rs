@@ -11,8 +11,8 @@ use crate::report::{Cost, Details, Ordered};
 use crate::results::ResultFolder;
 use crate::run::{Outcome, OverlapOutcome, Prepared, over_keeping, owner::OwnerOutcome, partner::PartnerOutcome, prepare, recipe_table};
 use crate::training::secure::Trained;
-use colift_channel::tls::Fingerprint;
 use colift_channel::StopFlag;
+use colift_channel::tls::Fingerprint;
 use jiff::Timestamp;
 
 /// Runs this side of a job, or takes up an unfinished run of it. Prints the results folder last.

@@ -248,8 +248,7 @@ impl Unfinished {
             None => {
                 let salt = fresh()?;
                 let (run, chain, data) = ([0; 32], [0; 32], salted(&salt, table));
-                let own =
-                    Offer { resume, run, attempt: 0, under_way: false, chain, before: chain, matching: 0, training: 0, data, nonce };
+                let own = Offer { resume, run, attempt: 0, under_way: false, chain, before: chain, matching: 0, training: 0, data, nonce };
                 (own, salt)
             }
         };
@@ -290,7 +289,8 @@ impl Unfinished {
             Common::Again { attempt, chain, matching, training } => (own.run, attempt + 1, *chain, *matching, *training),
         };
         let [first, second] = if owner { [&own.nonce, &peer.nonce] } else { [&peer.nonce, &own.nonce] };
-        let chain = PartHash::new("colift attempt v1").part(&run).number(u64::from(attempt)).part(&before).part(first).part(second).finish();
+        let chain =
+            PartHash::new("colift attempt v1").part(&run).number(u64::from(attempt)).part(&before).part(first).part(second).finish();
         if *common == Common::New {
             super::forget_others(home, &self.state.contract, &self.state.peer, &self.folder)?;
         }

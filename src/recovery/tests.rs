@@ -158,10 +158,8 @@ enum Dies {
 /// Both sides meet.
 fn meet(parties: &[Party; 2], runs: &mut [Unfinished; 2], resume: bool, tables: [u8; 2], dies: [Dies; 2]) -> [Result<u32, Failure>; 2] {
     let [one, two] = runs;
-    let (a, b, ..) = run_pair(
-        |c| parties[0].meet(one, c, resume, tables[0], dies[0]),
-        |c| parties[1].meet(two, c, resume, tables[1], dies[1]),
-    );
+    let (a, b, ..) =
+        run_pair(|c| parties[0].meet(one, c, resume, tables[0], dies[0]), |c| parties[1].meet(two, c, resume, tables[1], dies[1]));
     [a, b]
 }
 
@@ -292,9 +290,6 @@ fn the_messages_cost_what_the_header_says() {
     let parties = [Party::new(true), Party::new(false)];
     let mut runs = [parties[0].begin(), parties[1].begin()];
     let [one, two] = &mut runs;
-    let (.., counters, _) = run_pair(
-        |c| parties[0].meet(one, c, false, 1, Dies::No),
-        |c| parties[1].meet(two, c, false, 2, Dies::No),
-    );
+    let (.., counters, _) = run_pair(|c| parties[0].meet(one, c, false, 1, Dies::No), |c| parties[1].meet(two, c, false, 2, Dies::No));
     assert_eq!((counters.messages_sent, counters.bytes_sent, counters.rounds), (2, 183 + 2 * 14, 2));
 }

@@ -15,8 +15,8 @@
 //! **Source** RFC 8032; no paper.
 
 use super::{Home, Identity};
-use crate::contract::receipt::{contract_statement as statement, signed_of};
 use crate::contract::SharedJob;
+use crate::contract::receipt::{contract_statement as statement, signed_of};
 use crate::data::Side;
 use crate::data::wording::hex;
 use crate::error::{Exit, Failure};
@@ -224,10 +224,8 @@ mod tests {
         let shared = contract(&owner, &partner, 0.001);
         let (one, two) = (sign(&owner, &shared, Side::Owner), sign(&partner, &shared, Side::Partner));
         let (keys, role) = ([owner.identity.fingerprint(), partner.identity.fingerprint()], [Side::Owner, Side::Partner]);
-        let (a, b, counters, _) = run_pair(
-            |c| one.exchange(c, &owner.home, role[0], keys[1]),
-            |c| two.exchange(c, &partner.home, role[1], keys[0]),
-        );
+        let (a, b, counters, _) =
+            run_pair(|c| one.exchange(c, &owner.home, role[0], keys[1]), |c| two.exchange(c, &partner.home, role[1], keys[0]));
         assert_eq!(a, b);
         let both = a.unwrap().unwrap();
         assert_eq!((both.owner.by(), both.partner.by()), (keys[0], keys[1]));

@@ -23,7 +23,15 @@ const MOMENTS: [(&str, u64); 6] = [
 
 fn with_errors(world: &World) {
     world.jobs(|_, table| {
-        let items = ["overlap_to_both", "split_to_partner", "own_weights", "own_standard_errors", "scores_to_owner", "metrics_to_owner", "converged_and_in_range"];
+        let items = [
+            "overlap_to_both",
+            "split_to_partner",
+            "own_weights",
+            "own_standard_errors",
+            "scores_to_owner",
+            "metrics_to_owner",
+            "converged_and_in_range",
+        ];
         set(table, "shared.reveal", items.to_vec());
     });
 }
@@ -219,7 +227,7 @@ fn a_state_that_was_put_back_and_other_data_are_refused() {
 }
 
 #[test]
-fn a_score_and_an_overlap_are_taken_up_too() {
+fn an_overlap_is_taken_up_too() {
     let _guard = together();
     let world = World::new();
     world.jobs(|_, table| overlap_only(table));
@@ -227,9 +235,51 @@ fn a_score_and_an_overlap_are_taken_up_too() {
     programs[0].wait_for("peer connected");
     programs[0].signal(Signal::SIGKILL);
     let ended = programs.map(|program| program.ended(HANG));
-    if ended[0].code.is_none() && SIDES.iter().all(|side| state(&world, *side).is_some()) {
-        for ended in SIDES.map(|side| resume(&world, side)).map(|program| program.ended(HANG)) {
-            ended.fine();
+    assert_eq!(ended[0].code, None, "{:?}", ended[0]);
+    // A side that is not agreed yet has left nothing to take up: then both begin anew.
+    let begun = SIDES.iter().all(|side| state(&world, *side).is_some());
+    for side in SIDES.map(|side| if begun { resume(&world, side) } else { world.start_run(side, &[]) }).map(|program| program.ended(HANG)) {
+        side.fine();
+        assert_eq!(list(&world.home(side.side).join("unfinished")), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_side_that_has_its_results_gives_its_part_once_more() {
+    let _guard = together();
+    let world = World::new();
+    world.jobs(|_, _| ());
+    // The partner is killed between its receipt and its last word; which of the two comes first is a matter of a moment.
+    for _ in 0..30 {
+        let programs = SIDES.map(|side| world.start_run(side, &[]));
+        programs[1].wait_for("evaluation begins");
+        let deadline = std::time::Instant::now() + HANG;
+        let written = || world.left(Side::Partner).iter().any(|folder| folder.join("receipt.json").exists());
+        while !written() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        programs[1].signal(Signal::SIGKILL);
+        let [owner, partner] = programs.map(|program| program.ended(HANG));
+        let kept = state(&world, Side::Owner);
+        if owner.code == Some(0) && partner.code.is_none() && kept.is_some() {
+            assert!(owner.err.contains("did not say that its results are safe"), "{}", owner.err);
+            assert_eq!(kept.unwrap()["finished"], true);
+            assert!(world.run(Side::Owner, &["status"]).fine().out.contains("finished here"));
+            let again = finish(&world, SIDES.map(|side| resume(&world, side)), "once more");
+            assert_eq!(numbers(&model(&world, &again[0])), numbers(&model(&world, &owner)), "a finished training keeps every bit");
+            assert!(!again[0].err.contains("training begins"));
+            for side in SIDES {
+                assert_eq!(list(&world.home(side).join("unfinished")), Vec::<PathBuf>::new());
+            }
+            return;
+        }
+        // Too early or too late: what is left goes, and again.
+        for side in SIDES {
+            for folder in world.left(side) {
+                fs::remove_dir_all(folder).unwrap();
+            }
+            let _ = world.run(side, &["cancel"]);
         }
     }
+    panic!("in 30 tries the partner never died between its receipt and its last word");
 }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::contract::receipt::result_hash;
 use crate::contract::Job;
+use crate::contract::receipt::result_hash;
 use crate::session::{ContractSignature, Home};
 use colift_channel::memory::MemoryChannel;
 use colift_primitives::rng::{Prg, Seed};
