@@ -179,7 +179,8 @@ pub fn over_keeping(
         Some(KeptMatching { rows, peer_rows, split: Some(split) }) => {
             progress.note("the matching of an earlier attempt is kept");
             ledger.note(Disclosure::OverlapToBoth, rows.len(), rows.len())?;
-            split::note(&mut ledger, job.side(), rows.len())?;
+            let (learned, told) = if job.side() == Side::Owner { (0, rows.len()) } else { (rows.len(), 0) };
+            ledger.note(Disclosure::SplitToPartner, learned, told)?;
             opened_before = ledger.opened().len();
             (Aligned { rows, peer_rows }, split)
         }

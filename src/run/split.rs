@@ -27,11 +27,11 @@ pub(crate) fn exchange(
     let split = if prepared.job.side() == Side::Owner {
         let all = own_split(prepared, terms)?;
         let split: Vec<Split> = aligned.rows.iter().map(|row| all[*row]).collect();
-        note(ledger, Side::Owner, matched)?;
+        ledger.note(Disclosure::SplitToPartner, 0, matched)?;
         channel.send(SPLIT, &Bits::from_bools(split.iter().map(|s| *s == Split::Test)).to_bytes())?;
         split
     } else {
-        note(ledger, Side::Partner, matched)?;
+        ledger.note(Disclosure::SplitToPartner, matched, 0)?;
         let message = channel.receive(SPLIT, matched.div_ceil(8))?;
         let bits = Bits::from_bytes(&message, matched).ok_or_else(|| Failure::new(Exit::Protocol, 563, "the split is malformed"))?;
         bits.iter().map(|test| if test { Split::Test } else { Split::Train }).collect()
@@ -40,15 +40,6 @@ pub(crate) fn exchange(
         return Err(Failure::new(Exit::Data, 551, format!("none of the {matched} matched users is a training user")));
     }
     Ok(split)
-}
-
-/// Notes that the split of so many rows is told.
-///
-/// # Errors
-/// Exit 18 where the job does not list it.
-pub(super) fn note(ledger: &mut Ledger, side: Side, matched: usize) -> Result<(), Failure> {
-    let (learned, told) = if side == Side::Owner { (0, matched) } else { (matched, 0) };
-    ledger.note(Disclosure::SplitToPartner, learned, told)
 }
 
 /// The split of all the owner's rows: its column, or a draw keyed by the job, so that the same job splits alike.
