@@ -1,5 +1,6 @@
 //! The folder of one run's results: private, written under a temporary name, renamed when complete, never over another one.
 
+pub mod hashes;
 pub mod log;
 
 use crate::data::wording::{hex, shown};

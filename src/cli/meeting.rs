@@ -10,6 +10,7 @@ use crate::recovery::{self, State, Tracked, Unfinished};
 use crate::report::Cost;
 use crate::report::StageCost;
 use crate::resources::StageClock;
+use crate::results::hashes::{RECEIPT, hashes};
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
 use crate::run::{Keep, Ran, agree};
@@ -19,7 +20,6 @@ use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -335,9 +335,6 @@ impl<'a> Meeting<'a> {
     }
 }
 
-/// The receipt's file.
-pub const RECEIPT: &str = "receipt.json";
-
 /// Bytes that a side sent in a stage.
 fn sent_by(side: Side, stage: &StageCost) -> u64 {
     let sent = match side {
@@ -345,41 +342,6 @@ fn sent_by(side: Side, stage: &StageCost) -> u64 {
         Side::Partner => stage.bytes_sent.partner,
     };
     sent.unwrap_or_default()
-}
-
-/// The result files of a folder and their hashes; the log, which still grows, and the receipt are not among them.
-///
-/// # Errors
-/// Exit 1: a file cannot be read.
-pub fn hashes(folder: &Path) -> Result<Vec<(String, [u8; 32])>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(Exit::Internal, 477, format!("the results cannot be read: {error}")).at(folder.display().to_string())
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if path.is_file() && name != RECEIPT && name != "run.log" {
-            let (mut hash, mut file) = (Sha256::new(), std::fs::File::open(&path).map_err(failed)?);
-            std::io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(failed)?;
-            found.push((name, hash.finalize().into()));
-        }
-    }
-    Ok(found)
-}
-
-/// What is written is hashed.
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Met {

@@ -1,11 +1,11 @@
 //! `receipt`: shows or checks the receipt of a run, offline.
 
 use crate::cli::flags::ReceiptCommand;
-use crate::cli::meeting::{RECEIPT, hashes};
 use crate::cli::say;
 use crate::contract::receipt::{Entry, MAX_RECEIPT_BYTES, Receipt, result_hash};
 use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
+use crate::results::hashes::{RECEIPT, hashes};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
