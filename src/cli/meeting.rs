@@ -21,7 +21,7 @@ use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Counters, StopFlag};
 use jiff::Timestamp;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Whether a command begins a run or takes one up.
