@@ -260,10 +260,12 @@ fn a_side_that_has_its_results_gives_its_part_once_more() {
         }
         programs[1].signal(Signal::SIGKILL);
         let [owner, partner] = programs.map(|program| program.ended(HANG));
-        let kept = state(&world, Side::Owner);
-        if owner.code == Some(0) && partner.code.is_none() && kept.is_some() {
+        if let Some(kept) = state(&world, Side::Owner)
+            && owner.code == Some(0)
+            && partner.code.is_none()
+        {
             assert!(owner.err.contains("did not say that its results are safe"), "{}", owner.err);
-            assert_eq!(kept.unwrap()["finished"], true);
+            assert_eq!(kept["finished"], true);
             assert!(world.run(Side::Owner, &["status"]).fine().out.contains("finished here"));
             let again = finish(&world, SIDES.map(|side| resume(&world, side)), "once more");
             assert_eq!(numbers(&model(&world, &again[0])), numbers(&model(&world, &owner)), "a finished training keeps every bit");
