@@ -61,7 +61,7 @@ pub fn training(flags: &TrainingFlags) -> Result<(), Failure> {
         rows: flags.rows,
         owner_columns: flags.owner_columns,
         partner_columns: flags.partner_columns,
-        family: flags.family.family(),
+        family: flags.family,
         rate: flags.rate,
         payers: flags.payers,
         seed: flags.seed,

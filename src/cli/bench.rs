@@ -2,6 +2,7 @@
 
 use crate::contract::Matching;
 use crate::training::family::Family;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -35,8 +36,8 @@ pub struct TrainingFlags {
     #[arg(long, default_value_t = 50, value_parser = count(1, 1_000))]
     pub partner_columns: usize,
     /// The family of the labels and the model
-    #[arg(long, value_enum, default_value_t = FamilyName::Logistic)]
-    pub family: FamilyName,
+    #[arg(long, value_parser = family(), default_value = Family::default().name())]
+    pub family: Family,
     /// Share of positive labels of a logistic model
     #[arg(long, default_value_t = 0.03, value_parser = share)]
     pub rate: f64,
@@ -98,32 +99,6 @@ impl MatchingFlags {
     }
 }
 
-/// A family of models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FamilyName {
-    /// Yes or no.
-    Logistic,
-    /// Any number.
-    Linear,
-    /// Counts, with log link.
-    Poisson,
-    /// Amounts above 0, with log link.
-    Gamma,
-}
-
-impl FamilyName {
-    /// The family of this name.
-    #[must_use]
-    pub fn family(self) -> Family {
-        match self {
-            Self::Logistic => Family::Logistic,
-            Self::Linear => Family::Linear,
-            Self::Poisson => Family::Poisson,
-            Self::Gamma => Family::Gamma,
-        }
-    }
-}
-
 /// A protocol of the matching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProtocolName {
@@ -171,6 +146,12 @@ pub struct PartyFlags {
     /// The specification that `bench` wrote
     #[arg(long)]
     pub spec: PathBuf,
+}
+
+/// The families by name.
+fn family() -> impl TypedValueParser<Value = Family> {
+    let family = |name: String| Family::ALL.into_iter().find(|family| family.name() == name).unwrap_or_default();
+    PossibleValuesParser::new(Family::ALL.map(Family::name)).map(family)
 }
 
 /// A count within these ends.
