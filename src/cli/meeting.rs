@@ -257,7 +257,11 @@ impl<'a> Meeting<'a> {
         // A resumed run that is refused before its attempt begins stays what it was.
         if again || (self.start == Start::Again && self.attempt == 0) {
             let job = self.flags.job.display();
-            let how = format!("on both sides `resume --job JOB` goes on ({}; here: {job})", self.unfinished.state().kept());
+            let how = format!(
+                "go on with `resume` on both sides, here colift-{} resume --job {job}: {}",
+                self.side,
+                self.unfinished.state().kept()
+            );
             failure.remedy = Some(failure.remedy.map_or(how.clone(), |remedy| format!("{remedy}; {how}")));
         } else {
             self.unfinished.forget();

@@ -4,8 +4,9 @@ use super::agree::Agreed;
 use crate::error::{Exit, Failure};
 use crate::results::write_private;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const SCHEMA: u32 = 1;
@@ -117,7 +118,8 @@ impl Seen {
     pub(super) fn write(&self, folder: &Path) {
         let _ = serde_json::to_vec(self).map(|text| {
             let next = folder.join(".progress");
-            std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, folder.join(PROGRESS)))
+            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next);
+            file.and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&next, folder.join(PROGRESS)))
         });
     }
 

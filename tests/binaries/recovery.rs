@@ -172,7 +172,7 @@ fn status_and_cancel_know_runs_at_work_and_ended_ones() {
 
     // Killed: both know it; a new run on one side and a resumed one on the other do not meet.
     let ended = cut_in_training(&world);
-    ended[0].failed(&[10], &["resume --job JOB"], "the peer was killed");
+    ended[0].failed(&[10], &["resume --job job.toml", "the matching is kept"], "the peer was killed");
     let shown = world.run(Side::Owner, &["status"]).fine().out.clone();
     assert!(shown.contains("ended early, the matching is kept") && shown.contains("run 1 attempt 1"), "{shown}");
     let (one, two) = (world.start_run(Side::Owner, &[]), resume(&world, Side::Partner));
