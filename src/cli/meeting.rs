@@ -13,7 +13,7 @@ use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
 use crate::run::Ran;
 use crate::run::agree;
-use crate::session::past_runs::{self, PastRuns, Sketch};
+use crate::session::past_runs::{PastRuns, Rules, Sketch};
 use crate::session::receipt::{self, Ground, Part};
 use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
@@ -38,7 +38,7 @@ pub struct Meeting<'a> {
     progress: Terminal,
     clock: StageClock,
     /// The ledger of runs with this peer and what it is to note: once the peer is there, before anything of it is sent.
-    ledger: Option<(PastRuns, Sketch)>,
+    ledger: Option<(PastRuns, Sketch, Rules)>,
 }
 
 /// One side of a job after everything was exchanged: what its artefacts carry.
@@ -120,25 +120,19 @@ impl<'a> Meeting<'a> {
         tracing::info!(rows = table.rows(), columns = table.columns.len(), "own file read");
     }
 
-    /// Asks the ledger whether these ids are too close to those of an earlier run with this peer.
+    /// Asks the ledger whether these ids are too close to those of an earlier run with this peer, by this side's own rule.
     ///
     /// # Errors
     /// Exit 18: they are, and the job has such runs refused. Exit 2: the ledger is damaged.
     pub fn compare(&mut self, table: &Table, terms: LedgerTerms) -> Result<(), Failure> {
-        if terms.min_difference < 2 {
-            return Ok(());
-        }
+        let rules = Rules::new(&self.shared, terms);
         let past = PastRuns::load(&Home::from_env()?, self.peer)?;
-        let sketch = past.sketch(&table.ids, terms.min_difference);
-        if let Some(near) = past.nearest(&sketch, terms.min_difference) {
-            if terms.refuse {
-                return Err(past_runs::refusal(&near, terms.min_difference));
-            }
-            let warning = past_runs::warning(&near, terms.min_difference);
+        let sketch = past.sketch(&table.ids, rules.difference());
+        if let Some(warning) = past.judge(&sketch, &rules)? {
             tracing::warn!("{warning}");
             self.progress.note(&format!("warning: {warning}"));
         }
-        self.ledger = Some((past, sketch));
+        self.ledger = Some((past, sketch, rules));
         Ok(())
     }
 
@@ -156,11 +150,10 @@ impl<'a> Meeting<'a> {
     ) -> Result<(), Failure> {
         let (connect_timeout, idle) = (Duration::from_secs(self.flags.connect_timeout), Duration::from_secs(self.flags.idle_timeout));
         let limits = Limits { connect: connect_timeout, idle, ..Limits::default() };
-        self.progress.waiting(match link {
-            Link::Listen(_) => "the peer to dial",
-            Link::Dial(_) => "the peer to answer",
-        });
-        let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
+        let (spec, progress) = (LinkSpec::from(link), self.progress.clone());
+        progress.trying(spec.attempts());
+        progress.waiting(spec.awaited());
+        let mut link = connect(&self.identity, &self.pins, self.peer, &spec, &limits, self.stop)?;
         self.progress.note("peer connected, key as pinned");
         self.progress.connected(link.pulse());
         let (met, (line, text)) = match self.talk(&mut link, rows, over, write) {
@@ -171,7 +164,9 @@ impl<'a> Meeting<'a> {
                 return Err(failure);
             }
         };
+        progress.waiting("the peer to take the last messages");
         link.close();
+        drop(progress);
         met.finish(&line, &text)
     }
 
@@ -182,18 +177,23 @@ impl<'a> Meeting<'a> {
         over: impl FnOnce(&mut dyn Channel, &[u8; 32], &mut StageClock, &dyn Progress) -> Result<T, Failure>,
         write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
     ) -> Result<(Met, (String, String)), Failure> {
-        let greeting = greet(link, self.side)?;
+        let greeting = greet(&mut Watched::new(&mut *link, &self.progress), self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
         let session = *link.session_id();
         let validity = self.shared.terms().validity;
         let mut channel = Recorded::new(link);
-        let Some(signatures) = self.signature.exchange(&mut channel, &Home::from_env()?, validity, self.side, self.peer)? else {
-            agree::terms(&mut channel, &self.shared)?;
+        if let Some((past, sketch, rules)) = &mut self.ledger {
+            past.allow(sketch, rules)?;
+        }
+        let Some(signatures) =
+            self.signature.exchange(&mut Watched::new(&mut channel, &self.progress), &Home::from_env()?, validity, self.side, self.peer)?
+        else {
+            agree::terms(&mut Watched::new(&mut channel, &self.progress), &self.shared)?;
             return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
         };
         tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
-        if let Some((past, sketch)) = &mut self.ledger {
-            past.record(sketch, Timestamp::now())?;
+        if let Some((past, sketch, rules)) = &mut self.ledger {
+            past.record(sketch, rules, Timestamp::now())?;
         }
         let outcome = over(&mut Watched::new(&mut channel, &self.progress), &session, &mut self.clock, &self.progress)?;
         if self.stop.is_raised() {
@@ -223,6 +223,7 @@ impl<'a> Meeting<'a> {
             signatures: &signatures,
             session: &session,
         };
+        self.progress.waiting("its part of the receipt");
         let receipt = receipt::agree(channel, &ground, part, result_hash(&hashes(met.folder.path())?))?;
         met.folder.file(RECEIPT, receipt.to_json()?.as_bytes())?;
         Ok((met, written))
