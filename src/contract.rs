@@ -20,7 +20,7 @@ mod training;
 
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};
 pub use disclosure::Disclosure;
-pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ScoreFormat};
+pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ProxyChoice, ScoreFormat};
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
 pub use terms::{Fingerprint, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms, Validity};

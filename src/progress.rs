@@ -1,4 +1,7 @@
-//! What a person sees on stderr while a job runs: bars on a terminal, one line every ten seconds otherwise, and what is waited for.
+//! What a person sees on stderr while a command runs: bars on a terminal, lines otherwise, and what is waited for.
+//!
+//! A wait is named within five seconds of its beginning, and nothing ever keeps silent for ten: a stage, work between two stages, a wait
+//! for the peer to send something, to take something, or to be met at all.
 
 mod terminal;
 
@@ -14,8 +17,12 @@ pub trait Progress: Sync {
     /// One line that is shown at once.
     fn note(&self, text: &str);
 
-    /// From now on the run waits for the peer to send this, until [`Progress::arrived`] or the next call of `stage`.
+    /// From now on the run waits for the peer to send this, until [`Progress::arrived`] or the next call of `stage`. What begins with
+    /// "the peer " says what the peer has to do.
     fn waiting(&self, what: &'static str);
+
+    /// From now on this is on its way to the peer, which may be slow to take it, until [`Progress::arrived`].
+    fn sending(&self, what: &'static str);
 
     /// The wait is over.
     fn arrived(&self);
@@ -32,10 +39,12 @@ impl Progress for Silent {
 
     fn waiting(&self, _what: &'static str) {}
 
+    fn sending(&self, _what: &'static str) {}
+
     fn arrived(&self) {}
 }
 
-/// A channel whose every wait is told by the name of the message awaited.
+/// A channel whose every wait is told by the name of the message awaited, or of the one that the peer does not take.
 pub struct Watched<'a, C> {
     channel: C,
     progress: &'a dyn Progress,
@@ -60,7 +69,10 @@ impl<'a, C: Channel> Watched<'a, C> {
 
 impl<C: Channel> Channel for Watched<'_, C> {
     fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
-        self.channel.send(kind, payload)
+        self.progress.sending(kind.name);
+        let sent = self.channel.send(kind, payload);
+        self.progress.arrived();
+        sent
     }
 
     fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, ChannelError> {

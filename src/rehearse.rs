@@ -12,6 +12,7 @@ use crate::contract::{
 };
 use crate::data::{IdKind, Side, Table, TableSpec, read_table, wording};
 use crate::error::{Exit, Failure};
+use crate::progress::Terminal;
 use crate::report::{Details, ReportData};
 use crate::results::{ResultFolder, default_target};
 use colift_channel::StopFlag;
@@ -72,12 +73,18 @@ pub(crate) fn train(
         ..TableSpec::new(&flags.owner, &flags.id)
     };
     let partner_spec = TableSpec { id_kind: kind, exclude: flags.exclude.clone(), ..TableSpec::new(&flags.partner, partner_id) };
+    let progress = Terminal::named("rehearsal");
+    progress.busy("reading both files");
     let tables = (read_table(&owner_spec, Side::Owner)?, read_table(&partner_spec, Side::Partner)?);
     let training = training_terms(flags, task, &tables.0, &tables.1)?;
 
     let shared = shared_job(name, flags, kind, training, pair.peers().clone(), &tables)?;
     let private = Sides { owner: private_owner(flags)?, partner: private_partner(flags, partner_id)? };
+    // Both programs tell by themselves what they do.
+    drop(progress);
     let outs = pair.run(PairCommand::Run, &shared, private, stop)?;
+    let progress = Terminal::named("rehearsal");
+    progress.busy("comparing with the plaintext twin");
     let halves = Sides { owner: twin::Half::read(&outs.owner)?, partner: twin::Half::read(&outs.partner)? };
     let (report, details) = twin::combine(Job::load(&pair.job(Side::Owner), Side::Owner)?, tables, &halves)?;
     crate::cli::write_report(folder, &report.to_json_line()?, &report.to_text(&details), &report.to_html(&details))?;

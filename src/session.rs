@@ -11,6 +11,7 @@ mod link;
 mod pairing;
 pub mod past_runs;
 mod pins;
+mod proxied;
 pub mod receipt;
 mod signature;
 mod spoken_code;

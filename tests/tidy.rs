@@ -39,7 +39,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("data", &["error"]),
     ("evaluation", &["error"]),
     ("contract", &["data", "error"]),
-    ("session", &["contract", "data", "error"]),
+    ("session", &["contract", "data", "error", "progress"]),
     ("align", &["data", "error"]),
     ("training", &["contract", "error", "evaluation"]),
     ("report", &["data", "error", "evaluation", "training"]),

@@ -5,6 +5,7 @@ use super::party::{PartySpec, Work};
 use crate::cli::bench::LinkName;
 use crate::data::Side;
 use crate::error::{Exit, Failure};
+use crate::progress::Terminal;
 use crate::rehearse::programs::{self, Sides};
 use crate::results::write_private;
 use crate::session::{Home, Identity, Pins};
@@ -73,10 +74,13 @@ pub fn both_programs<R: DeserializeOwned>(link: LinkName, work: &Work) -> Result
             return Err(failure);
         }
     };
+    let progress = Terminal::named("bench");
+    progress.busy("both programs at work");
     // One that fails closes the link, which ends the other. Ctrl-C reaches both: they are in this process's group.
     let waiting = std::thread::spawn(move || partner.wait_with_output());
     let owner = owner.wait_with_output();
     let partner = waiting.join().map_err(|_| Failure::new(Exit::Internal, 966, "the wait for a program was lost"))?;
+    drop(progress);
     let ended = |output: std::io::Result<Output>| output.map_err(|error| Failure::new(Exit::Internal, 966, error.to_string()));
     let outputs = Sides { owner: ended(owner)?, partner: ended(partner)? };
     if let Some(failure) = programs::Ended::of(outputs.owner.status, outputs.partner.status).worse() {

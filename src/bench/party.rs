@@ -2,7 +2,7 @@
 
 use crate::bench::data::{DataSpec, Generator};
 use crate::bench::{line, matching};
-use crate::contract::{Disclosure, RateBucket};
+use crate::contract::{Disclosure, ProxyChoice, RateBucket};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::report::Cost;
@@ -113,8 +113,8 @@ pub(super) fn meet(side: Side, spec: &PartySpec, stop: &StopFlag) -> Result<(Tls
     let peer: Fingerprint =
         spec.peer.parse().map_err(|_| Failure::new(Exit::Internal, 961, "the benchmark's specification: the peer's key"))?;
     let (role, link) = match side {
-        Side::Owner => (Role::First, LinkSpec::Listen(spec.address.clone())),
-        Side::Partner => (Role::Second, LinkSpec::Dial(spec.address.clone())),
+        Side::Owner => (Role::First, LinkSpec::listen(&spec.address)),
+        Side::Partner => (Role::Second, LinkSpec::dial(&spec.address, ProxyChoice::Off)),
     };
     let limits = Limits { connect: Duration::from_secs(600), ..Limits::default() };
     Ok((connect(&identity, &pins, peer, &link, &limits, stop)?, role))

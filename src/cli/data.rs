@@ -5,6 +5,7 @@ use crate::cli::{say, task};
 use crate::data::wording::{byte_size, shown, suggestion};
 use crate::data::{IdKind, STANDARD_INPUT, Side, TableSpec, check};
 use crate::error::{Exit, Failure};
+use crate::progress::Terminal;
 use crate::results::write_private;
 use std::path::PathBuf;
 
@@ -47,7 +48,10 @@ fn check_data(side: Side, flags: &DataCheckFlags) -> Result<(), Failure> {
         max_memory,
         ..TableSpec::new(&flags.file, id)
     };
+    let progress = Terminal::lines(side);
+    progress.busy("reading the files");
     let page = check(&spec, side)?;
+    drop(progress);
     let mut text = if flags.json { page.to_json_line()? } else { page.to_text() };
     let mut lock = None;
     let wanted = page.refused.is_empty() && !flags.no_lock;

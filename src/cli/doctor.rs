@@ -2,10 +2,11 @@
 
 use crate::cli::flags::DoctorFlags;
 use crate::cli::{say, versions};
-use crate::contract::{Job, Link};
+use crate::contract::{Job, Link, ProxyChoice};
 use crate::data::Side;
 use crate::data::wording::counted;
 use crate::error::{Exit, Failure};
+use crate::progress::{Progress, Terminal, Watched};
 use crate::report::bytes;
 use crate::session::receipt::this_program;
 use crate::session::{Home, Identity, LinkSpec, Pins, can_listen, connect, greet};
@@ -106,7 +107,9 @@ pub fn doctor(side: Side, flags: &DoctorFlags, stop: &StopFlag) -> Result<(), Fa
     }
     let link = match (&flags.listen, &flags.dial, &job) {
         (Some(address), ..) => Some(Link::Listen(address.clone())),
-        (_, Some(address), _) => Some(Link::Dial(address.clone())),
+        (_, Some(address), _) => {
+            Some(Link::Dial { address: address.clone(), proxy: ProxyChoice::read(flags.proxy.as_deref(), "--proxy")? })
+        }
         (None, None, Some(job)) => Some(job.private().link.clone()),
         (None, None, None) => None,
     };
@@ -157,7 +160,12 @@ fn probe(
     stop: &StopFlag,
 ) -> Result<(String, f64), Failure> {
     let limits = Limits { connect: wait, idle: Duration::from_secs(10), ..Limits::default() };
-    let mut channel = connect(identity, pins, peer, &LinkSpec::from(link), &limits, stop)?;
+    let (spec, progress) = (LinkSpec::from(link), Terminal::lines(side));
+    progress.trying(spec.attempts());
+    progress.waiting(spec.awaited());
+    let mut link = connect(identity, pins, peer, &spec, &limits, stop)?;
+    progress.connected(link.pulse());
+    let mut channel = Watched::new(&mut link, &progress);
     let greeting = greet(&mut channel, side)?;
     let mut times = Vec::new();
     for _ in 0..PINGS {
@@ -166,7 +174,8 @@ fn probe(
         channel.receive(PING, 0)?;
         times.push(began.elapsed().as_secs_f64());
     }
-    channel.close();
+    progress.waiting("the peer to take the last messages");
+    link.close();
     times.sort_by(f64::total_cmp);
     Ok((greeting.peer_version, times.get(PINGS / 2).copied().unwrap_or_default()))
 }

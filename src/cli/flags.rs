@@ -127,6 +127,9 @@ pub struct PairFlags {
     /// Dial the other side, such as partner.example:7411
     #[arg(long, group = "how")]
     pub dial: Option<String>,
+    /// Dial through this HTTP proxy, such as http://proxy.example:3128; none for no proxy [default: HTTPS_PROXY or ALL_PROXY of the environment]
+    #[arg(long, value_name = "URL", requires = "dial")]
+    pub proxy: Option<String>,
     /// What this side calls the peer [default: the peer's role]
     #[arg(long)]
     pub name: Option<String>,
@@ -156,6 +159,9 @@ pub struct InviteFlags {
     /// Dial the other side, such as partner.example:7411
     #[arg(long)]
     pub dial: Option<String>,
+    /// Dial through this HTTP proxy, such as http://proxy.example:3128; none for no proxy [default: HTTPS_PROXY or ALL_PROXY of the environment]
+    #[arg(long, value_name = "URL", requires = "dial")]
+    pub proxy: Option<String>,
     /// What this side calls the peer [default: the peer's role]
     #[arg(long)]
     pub name: Option<String>,
@@ -177,6 +183,9 @@ pub struct PeersFlags {
     /// Revoke this peer (its name or fingerprint); later links to it are refused
     #[arg(long)]
     pub revoke: Option<String>,
+    /// The ledger of runs: which sets of ids each peer has met, how often, and under which limits
+    #[arg(long, conflicts_with = "revoke")]
+    pub runs: bool,
 }
 
 /// Flags of `data`.
@@ -331,6 +340,9 @@ pub struct DoctorFlags {
     /// Dial the other side, such as partner.example:7411
     #[arg(long)]
     pub dial: Option<String>,
+    /// Dial through this HTTP proxy, such as http://proxy.example:3128; none for no proxy [default: HTTPS_PROXY or ALL_PROXY of the environment]
+    #[arg(long, value_name = "URL", requires = "dial")]
+    pub proxy: Option<String>,
     /// Seconds to wait for the peer to appear
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: u64,

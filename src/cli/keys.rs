@@ -2,9 +2,13 @@
 
 use crate::cli::flags::{PairByCode, PairFlags, PeersFlags};
 use crate::cli::say;
+use crate::contract::ProxyChoice;
 use crate::data::Side;
+use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
-use crate::session::{Home, Identity, LinkSpec, PairingView, Pins, SpokenCode, pair as meet, pair_by_code};
+use crate::progress::Terminal;
+use crate::session::past_runs::KnownSet;
+use crate::session::{Home, Identity, LinkSpec, PairingView, PastRuns, Pins, SpokenCode, pair as meet, pair_by_code};
 use colift_channel::StopFlag;
 use colift_channel::tls::{Fingerprint, Limits};
 use std::io::{BufRead, IsTerminal};
@@ -27,7 +31,7 @@ pub fn pair(side: Side, flags: &PairFlags, stop: &StopFlag) -> Result<(), Failur
     if let Some(by_code) = &flags.by_code {
         return pair_with_code(side, &home, &identity, by_code, stop);
     }
-    let spec = spec(flags.listen.as_deref(), flags.dial.as_deref())?;
+    let spec = spec(flags.listen.as_deref(), flags.dial.as_deref(), flags.proxy.as_deref())?;
     let expected = match &flags.expect {
         Some(text) => Some(text.parse::<Fingerprint>().map_err(|_| {
             Failure::new(Exit::Usage, 912, "--expect is not a fingerprint").hint("64 hex digits, blanks allowed, in quotes")
@@ -42,16 +46,24 @@ pub fn pair(side: Side, flags: &PairFlags, stop: &StopFlag) -> Result<(), Failur
     eprintln!("own fingerprint   {}", identity.fingerprint().groups());
     eprintln!("waiting for the {}…", side.peer());
     let mut confirm = |view: &PairingView| confirm(view, expected);
-    let pin = meet(&home, &identity, side, &name, &spec, &Limits::default(), stop, &mut confirm)?;
+    let progress = waits(side, &spec);
+    let pin = meet(&home, &identity, side, &name, &spec, &Limits::default(), stop, &progress, &mut confirm)?;
     eprintln!("pinned as \"{}\"; in one piece, for job files:", pin.name);
     say(&pin.fingerprint.to_string());
     Ok(())
 }
 
-fn spec(listen: Option<&str>, dial: Option<&str>) -> Result<LinkSpec, Failure> {
+/// Waits are told line by line even on a terminal, where a question may be asked in between.
+fn waits(side: Side, spec: &LinkSpec) -> Terminal {
+    let progress = Terminal::lines(side);
+    progress.trying(spec.attempts());
+    progress
+}
+
+fn spec(listen: Option<&str>, dial: Option<&str>, proxy: Option<&str>) -> Result<LinkSpec, Failure> {
     match (listen, dial) {
-        (Some(address), _) => Ok(LinkSpec::Listen(address.to_owned())),
-        (None, Some(address)) => Ok(LinkSpec::Dial(address.to_owned())),
+        (Some(address), _) => Ok(LinkSpec::listen(address)),
+        (None, Some(address)) => Ok(LinkSpec::dial(address, ProxyChoice::read(proxy, "--proxy")?)),
         (None, None) => Err(Failure::new(Exit::Usage, 911, "pair needs --listen or --dial")),
     }
 }
@@ -63,14 +75,15 @@ fn pair_with_code(side: Side, home: &Home, identity: &Identity, by_code: &PairBy
         PairByCode::Accept(flags) => (&flags.meet, SpokenCode::parse(&flags.code)?, false),
     };
     let name = meet.name.clone().unwrap_or_else(|| side.peer().name().to_owned());
-    let spec = spec(meet.listen.as_deref(), meet.dial.as_deref())?;
+    let spec = spec(meet.listen.as_deref(), meet.dial.as_deref(), meet.proxy.as_deref())?;
     eprintln!("own fingerprint    {}", identity.fingerprint().groups());
     if invites {
         eprintln!("code               {code}");
         eprintln!("Read the code to the other side's person by phone. They type: colift-{} pair accept {code} …", side.peer());
     }
     eprintln!("waiting for the {}…", side.peer());
-    let pin = pair_by_code(home, identity, side, &name, &spec, (&code, invites), &Limits::default(), stop)?;
+    let progress = waits(side, &spec);
+    let pin = pair_by_code(home, identity, side, &name, &spec, (&code, invites), &Limits::default(), stop, &progress)?;
     eprintln!("peer's fingerprint {}", pin.fingerprint.groups());
     eprintln!("both sides know the code; pinned as \"{}\"; in one piece, for job files:", pin.name);
     say(&pin.fingerprint.to_string());
@@ -91,7 +104,11 @@ fn confirm(view: &PairingView, expected: Option<Fingerprint>) -> bool {
 
 /// Lists or revokes.
 pub fn peers(flags: &PeersFlags) -> Result<(), Failure> {
-    let mut pins = Pins::load(&Home::from_env()?)?;
+    let home = Home::from_env()?;
+    let mut pins = Pins::load(&home)?;
+    if flags.runs {
+        return runs(&home, &pins);
+    }
     if let Some(peer) = &flags.revoke {
         let pin = pins.revoke(peer)?;
         eprintln!("revoked \"{}\"", pin.name);
@@ -99,6 +116,24 @@ pub fn peers(flags: &PeersFlags) -> Result<(), Failure> {
     }
     for pin in pins.list() {
         say(&format!("{}\t{}\t{}\t{}", pin.name, pin.fingerprint, pin.pinned_at, if pin.revoked { "revoked" } else { "pinned" }));
+    }
+    Ok(())
+}
+
+/// The ledger of runs of all peers as a table.
+fn runs(home: &Home, pins: &Pins) -> Result<(), Failure> {
+    let row = |cells: [&str; 8]| {
+        let [peer, set, ids, runs, tasks, first, last, difference] = cells;
+        say(&format!("{peer:<16} {set:<8} {ids:>13} {runs:>10}  {first:<20} {last:<20} {difference:>10}  {tasks}"));
+    };
+    row(["peer", "set", "ids", "runs", "tasks", "first run", "last run", "difference"]);
+    for pin in pins.list() {
+        for set in PastRuns::known(home, pin.fingerprint)? {
+            let KnownSet { name, ids, runs, tasks, first, last, most_runs, min_difference } = set;
+            let runs = most_runs.map_or_else(|| runs.to_string(), |most| format!("{runs} of {most}"));
+            let tasks: Vec<String> = tasks.iter().map(|(task, count)| format!("{count} {task}")).collect();
+            row([&pin.name, &name, &grouped(ids), &runs, &tasks.join(", "), &first, &last, &min_difference.to_string()]);
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
-use crate::recovery::{self, State, Tracked, Unfinished};
+use crate::recovery::{self, Common, State, Tracked, Unfinished};
 use crate::report::Cost;
 use crate::report::StageCost;
 use crate::resources::StageClock;
@@ -14,7 +14,7 @@ use crate::results::hashes::{RECEIPT, hashes};
 use crate::results::log::start_log;
 use crate::results::{ResultFolder, default_target};
 use crate::run::{Keep, Ran, agree};
-use crate::session::past_runs::{self, PastRuns, Sketch};
+use crate::session::past_runs::{PastRuns, Rules, Sketch};
 use crate::session::receipt::{self, Ground, Part};
 use crate::session::{ContractSignature, Home, Identity, LinkSpec, Pins, Recorded, connect, greet};
 use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
@@ -57,7 +57,7 @@ pub struct Meeting<'a> {
     progress: Terminal,
     clock: StageClock,
     /// The ledger of runs with this peer and what it is to note: once the peer is there, before anything of it is sent.
-    ledger: Option<(PastRuns, Sketch)>,
+    ledger: Option<(PastRuns, Sketch, Rules)>,
     start: Start,
     /// Which attempt both sides began; 0 before.
     attempt: u32,
@@ -179,25 +179,19 @@ impl<'a> Meeting<'a> {
         tracing::info!(rows = table.rows(), columns = table.columns.len(), "own file read");
     }
 
-    /// Asks the ledger whether these ids are too close to those of an earlier run with this peer.
+    /// Asks the ledger whether these ids are too close to those of an earlier run with this peer, by this side's own rule.
     ///
     /// # Errors
     /// Exit 18: they are, and the job has such runs refused. Exit 2: the ledger is damaged.
     pub fn compare(&mut self, table: &Table, terms: LedgerTerms) -> Result<(), Failure> {
-        if terms.min_difference < 2 {
-            return Ok(());
-        }
+        let rules = Rules::new(&self.shared, terms);
         let past = PastRuns::load(&Home::from_env()?, self.peer)?;
-        let sketch = past.sketch(&table.ids, terms.min_difference);
-        if let Some(near) = past.nearest(&sketch, terms.min_difference) {
-            if terms.refuse {
-                return Err(past_runs::refusal(&near, terms.min_difference));
-            }
-            let warning = past_runs::warning(&near, terms.min_difference);
+        let sketch = past.sketch(&table.ids, rules.difference());
+        if let Some(warning) = past.judge(&sketch, &rules)? {
             tracing::warn!("{warning}");
             self.progress.note(&format!("warning: {warning}"));
         }
-        self.ledger = Some((past, sketch));
+        self.ledger = Some((past, sketch, rules));
         Ok(())
     }
 
@@ -219,24 +213,27 @@ impl<'a> Meeting<'a> {
         }
         let (connect_timeout, idle) = (Duration::from_secs(self.flags.connect_timeout), Duration::from_secs(self.flags.idle_timeout));
         let limits = Limits { connect: connect_timeout, idle, ..Limits::default() };
-        self.progress.waiting(match link {
-            Link::Listen(_) => "the peer to dial",
-            Link::Dial(_) => "the peer to answer",
-        });
-        let mut link = connect(&self.identity, &self.pins, self.peer, &LinkSpec::from(link), &limits, self.stop)?;
+        let (spec, progress) = (LinkSpec::from(link), self.progress.clone());
+        progress.trying(spec.attempts());
+        progress.waiting(spec.awaited());
+        let mut link = connect(&self.identity, &self.pins, self.peer, &spec, &limits, self.stop)?;
         self.progress.note("peer connected, key as pinned");
         self.progress.connected(link.pulse());
         match self.talk(&mut link, data, over, write) {
             Ok((met, (line, text))) => {
                 let done = met.finish()?;
                 self.unfinished.finished()?;
-                let safe = agree::safe(&mut link);
+                let safe = agree::safe(&mut Watched::new(&mut link, &progress));
+                progress.waiting("the peer to take the last messages");
                 link.close();
+                progress.arrived();
                 match safe {
                     Ok(()) => self.unfinished.forget(),
                     // Its own results may not be complete: this side stays ready to give its part once more.
-                    Err(failure) => self.progress.note(&format!("the peer did not say that its results are safe: {}", failure.what)),
+                    Err(failure) => progress.note(&format!("the peer did not say that its results are safe: {}", failure.what)),
                 }
+                // Nothing is drawn any more when the report is printed.
+                drop((progress, self.progress));
                 done.print(&line, &text);
                 Ok(())
             }
@@ -276,26 +273,32 @@ impl<'a> Meeting<'a> {
         over: impl FnOnce(Talk<'_>) -> Result<T, Failure>,
         write: impl FnOnce(&Met, T) -> Result<(String, String), Failure>,
     ) -> Result<(Met, (String, String)), Failure> {
-        let greeting = greet(link, self.side)?;
+        let greeting = greet(&mut Watched::new(&mut *link, &self.progress), self.side)?;
         tracing::info!(wire = greeting.wire, "greeting done");
         let session = *link.session_id();
         let home = Home::from_env()?;
         let mut channel = Recorded::new(link);
-        let Some(mut signatures) = self.signature.exchange(&mut channel, &home, self.side, self.peer)? else {
-            agree::terms(&mut channel, &self.shared)?;
+        if let Some((past, sketch, rules)) = self.ledger.as_mut().filter(|_| self.start == Start::New) {
+            past.allow(sketch, rules)?;
+        }
+        let exchanged = self.signature.exchange(&mut Watched::new(&mut channel, &self.progress), &home, self.side, self.peer)?;
+        let Some(mut signatures) = exchanged else {
+            agree::terms(&mut Watched::new(&mut channel, &self.progress), &self.shared)?;
             return Err(Failure::new(Exit::Protocol, 929, "the peer signed another contract than it shows"));
         };
-        let proposal = self.unfinished.propose(&mut channel, self.start == Start::Again, &data.fingerprint)?;
+        let again = self.start == Start::Again;
+        let proposal = self.unfinished.propose(&mut Watched::new(&mut channel, &self.progress), again, &data.fingerprint)?;
         signatures.run = proposal.number.unwrap_or(signatures.run);
         self.shared.terms().validity.check_now(signatures.run.saturating_sub(1))?;
-        let owner = self.side == Side::Owner;
-        self.attempt = self.unfinished.attempt(&mut channel, &home, &proposal, &session, signatures.run, owner)?;
+        // A run that is taken up was written down when it began.
+        if let Some((past, sketch, rules)) = self.ledger.as_mut().filter(|_| proposal.common == Common::New) {
+            past.record(sketch, rules, Timestamp::now())?;
+        }
+        let begun = (&session, signatures.run, self.side == Side::Owner);
+        self.attempt = self.unfinished.attempt(&mut Watched::new(&mut channel, &self.progress), &home, &proposal, begun)?;
         self.signature.count(&home, signatures.run)?;
         tracing::info!(run = signatures.run, attempt = self.attempt, kept = self.unfinished.state().kept(), "attempt begins");
         tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
-        if let Some((past, sketch)) = &mut self.ledger {
-            past.record(sketch, Timestamp::now())?;
-        }
         let tracked = Tracked::new(&self.progress, self.unfinished.folder().to_owned());
         let outcome = over(Talk {
             channel: &mut Watched::new(&mut channel, &tracked),
@@ -333,6 +336,7 @@ impl<'a> Meeting<'a> {
             session: &session,
             attempt: self.attempt,
         };
+        self.progress.waiting("its part of the receipt");
         let receipt = receipt::agree(channel, &ground, part, result_hash(&hashes(met.folder.path())?))?;
         met.folder.file(RECEIPT, receipt.to_json()?.as_bytes())?;
         Ok((met, written))

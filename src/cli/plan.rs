@@ -11,11 +11,12 @@ use crate::model::ModelFile;
 use crate::plan::forecast::{Sizes, forecast};
 use crate::plan::preview::{Case, file_name, page};
 use crate::plan::{self, Own};
+use crate::progress::{Progress, Terminal, Watched};
 use crate::recipe::{FitRows, Recipe};
 use crate::results::write_private;
 use crate::session::{Home, Identity, LinkSpec, Pins, connect, greet};
-use colift_channel::StopFlag;
-use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
+use colift_channel::tls::{Fingerprint, Limits};
+use colift_channel::{Channel, StopFlag};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,10 +32,16 @@ pub fn plan(side: Side, flags: &PlanFlags, stop: &StopFlag) -> Result<(), Failur
     let peer = seat.peer(side, &identity, &pins)?;
     let limits = Limits { connect: Duration::from_secs(flags.connect_timeout), idle: Duration::from_secs(30), ..Limits::default() };
     eprintln!("waiting for the {}…", side.peer());
-    let mut link = connect(&identity, &pins, peer, &LinkSpec::from(&seat.link()?), &limits, stop)?;
-    match over(&mut link, side, flags, seat, &identity, peer) {
+    let (spec, progress) = (LinkSpec::from(&seat.link()?), Terminal::new(side));
+    progress.trying(spec.attempts());
+    progress.waiting(spec.awaited());
+    let mut link = connect(&identity, &pins, peer, &spec, &limits, stop)?;
+    progress.connected(link.pulse());
+    match over(&mut Watched::new(&mut link, &progress), side, flags, seat, &identity, peer, &progress) {
         Ok((job, text)) => {
+            progress.waiting("the peer to take the last messages");
             link.close();
+            drop(progress);
             finish(&job, &text)
         }
         Err(failure) => {
@@ -83,14 +90,12 @@ impl Seat {
             Self::Job(_, job) => Ok(job.private().link.clone()),
             Self::Join(path, table) => {
                 let link = table.get("private").and_then(|private| private.get("link")).and_then(|link| link.as_table());
-                let address = |key: &str| link.and_then(|link| link.get(key)).and_then(|value| value.as_str()).map(str::to_owned);
-                match (address("listen"), address("dial")) {
-                    (Some(address), None) => Ok(crate::contract::Link::Listen(address)),
-                    (None, Some(address)) => Ok(crate::contract::Link::Dial(address)),
-                    _ => Err(Failure::new(Exit::Usage, 825, "link needs either listen or dial")
+                let missing = || {
+                    Failure::new(Exit::Usage, 825, "link needs either listen or dial")
                         .at(format!("{}, [private] link", path.display()))
-                        .hint("{ dial = \"owner.example.com:7411\" }")),
-                }
+                        .hint("{ dial = \"owner.example.com:7411\" }")
+                };
+                crate::contract::Link::read(link.ok_or_else(missing)?)
             }
         }
     }
@@ -116,14 +121,15 @@ impl Seat {
 
 /// Everything on the link; the side's job file and the page.
 fn over(
-    link: &mut TlsChannel,
+    mut link: &mut dyn Channel,
     side: Side,
     flags: &PlanFlags,
     seat: Seat,
     identity: &Identity,
     peer: Fingerprint,
+    progress: &dyn Progress,
 ) -> Result<(PathBuf, Page), Failure> {
-    greet(link, side)?;
+    greet(&mut link, side)?;
     let (path, job) = match seat {
         Seat::Job(path, job) => {
             plan::propose(link, job.shared())?;
@@ -132,8 +138,12 @@ fn over(
         Seat::Join(path, private) => join(link, &path, &private, side, identity, peer)?,
     };
     let shared = job.shared();
+    progress.stage("reading", 0, 1);
     let own = own(&job)?;
+    progress.stage("reading", 1, 1);
+    progress.stage("measuring", 0, 1);
     let met = plan::meet(link, side, own)?;
+    progress.stage("measuring", 1, 1);
     let mut matched = vec![met.rows[0].min(met.rows[1])];
     if let Some(expected) = flags.overlap {
         if !(shared.terms().min_overlap.max(1)..=matched[0]).contains(&expected) {
@@ -193,7 +203,7 @@ fn json(shared: &SharedJob, met: &plan::Met, cases: &[Case]) -> String {
 
 /// Partner: the proposal becomes a job file beside the private part.
 fn join(
-    link: &mut TlsChannel,
+    link: &mut dyn Channel,
     path: &Path,
     private: &toml::Table,
     side: Side,

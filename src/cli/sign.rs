@@ -55,8 +55,17 @@ fn in_words(shared: &SharedJob, peer: &str) -> String {
             (None, Some(most)) => format!("it holds for {most} runs"),
             (Some(last), Some(most)) => format!("it holds until {last} (UTC), for {most} runs"),
         },
-        "it opens, and nothing else:".to_owned(),
     ];
+    let validity = terms.validity;
+    lines.extend(
+        validity.max_runs_per_set.map(|most| format!("at most {most} runs with this peer, of any contract, on one set of your ids")),
+    );
+    lines.extend(
+        validity
+            .min_set_difference
+            .map(|least| format!("a set of ids that differs from an earlier one by fewer than {} users is refused", grouped(least))),
+    );
+    lines.push("it opens, and nothing else:".to_owned());
     lines.extend(terms.reveal.iter().map(|item| format!("  {item}: {}", item.describe())));
     lines.push("besides, each side learns the other's numbers of rows and columns, and when it stops".to_owned());
     lines.join("\n")

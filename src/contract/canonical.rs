@@ -83,6 +83,8 @@ impl SharedJob {
         ]);
         entries.extend(terms.validity.expires.map(|last| ("expires", quoted(&last.to_string()))));
         entries.extend(terms.validity.max_runs.map(|most| ("max_runs", most.to_string())));
+        entries.extend(terms.validity.max_runs_per_set.map(|most| ("max_runs_per_set", most.to_string())));
+        entries.extend(terms.validity.min_set_difference.map(|least| ("min_set_difference", least.to_string())));
         if !self.more_keys().is_empty() {
             // In their order, which decides: one key is written as `id_kind`, so that no job has two forms.
             let kinds: Vec<String> = std::iter::once(&terms.id_kind).chain(self.more_keys()).map(|kind| quoted(kind.name())).collect();

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 25] = [
+const SHARED_KEYS: [&str; 27] = [
     "name",
     "task",
     "label",
@@ -36,6 +36,8 @@ const SHARED_KEYS: [&str; 25] = [
     "reveal",
     "expires",
     "max_runs",
+    "max_runs_per_set",
+    "min_set_difference",
     "peers",
     "model",
     "output",
@@ -161,14 +163,18 @@ fn validity(fields: Fields<'_>) -> Result<Validity, Failure> {
                 .hint("such as \"2026-12-31\"")
         })?),
     };
-    let max_runs = match fields.count("max_runs")? {
-        None => None,
-        Some(most) => Some(
-            u32::try_from(most)
-                .map_err(|_| usage(OUT_OF_RANGE, format!("max_runs is {most}, allowed is 1 to {}", u32::MAX)).at("[shared] max_runs"))?,
-        ),
+    let runs = |key: &str| match fields.count(key)? {
+        None => Ok(None),
+        Some(most) => u32::try_from(most)
+            .map(Some)
+            .map_err(|_| usage(OUT_OF_RANGE, format!("{key} is {most}, allowed is 1 to {}", u32::MAX)).at(format!("[shared] {key}"))),
     };
-    Ok(Validity { expires, max_runs })
+    Ok(Validity {
+        expires,
+        max_runs: runs("max_runs")?,
+        max_runs_per_set: runs("max_runs_per_set")?,
+        min_set_difference: fields.count("min_set_difference")?,
+    })
 }
 
 /// Refuses keys that have no meaning in the task.

@@ -1,10 +1,12 @@
 //! The private part of a job file: where this side's data lie and how it reaches the peer. Never sent.
 
 use super::fields::{Fields, MISSING_KEY, NO_MEANING, OUT_OF_RANGE, usage};
+use super::terms::MOST_DIFFERENCE;
 use super::{SharedJob, columns};
 use crate::data::wording::{byte_size, shown};
 use crate::data::{STANDARD_INPUT, Side, Wishes};
 use crate::error::Failure;
+use colift_channel::tls::Proxy;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
@@ -27,14 +29,13 @@ pub(super) const KEYS: [&str; 17] = [
     "channel",
     "money",
 ];
+const LINK_KEYS: [&str; 3] = ["listen", "dial", "proxy"];
 const MOST_THREADS: u64 = 1024;
-/// Largest smallest difference of the ledger.
-const MOST_DIFFERENCE: u64 = 1000;
 
-/// What the ledger of runs does with a set that is close to an earlier one of the same peer.
+/// What the ledger of runs does with a set that is close to an earlier one of the same peer, besides what the contract says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerTerms {
-    /// Sets that differ by fewer ids than this, and by at least one, are too close; 0 and 1 switch the ledger off.
+    /// Sets that differ by fewer ids than this, and by at least one, are too close; with 0 and 1 none is.
     pub min_difference: u64,
     /// Whether such a run is refused; else it is warned about.
     pub refuse: bool,
@@ -60,8 +61,43 @@ pub struct MoneyTerms {
 pub enum Link {
     /// Waits for the peer at `address:port`.
     Listen(String),
-    /// Dials the peer at `host:port`.
-    Dial(String),
+    /// Dials the peer.
+    Dial {
+        /// `host:port`.
+        address: String,
+        /// Through which proxy.
+        proxy: ProxyChoice,
+    },
+}
+
+/// Through which HTTP proxy the peer is dialled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// The one that the environment names, if it does.
+    #[default]
+    Environment,
+    /// None, whatever the environment says.
+    Off,
+    /// This one.
+    Through(Proxy),
+}
+
+impl ProxyChoice {
+    /// What `proxy = …` and `--proxy …` say; nothing leaves it to the environment.
+    ///
+    /// # Errors
+    /// Exit code 2: neither `none` nor the address of an HTTP proxy. The message holds nothing of the text.
+    pub fn read(text: Option<&str>, place: &str) -> Result<Self, Failure> {
+        match text {
+            None => Ok(Self::Environment),
+            Some("none") => Ok(Self::Off),
+            Some(text) => Proxy::parse(text).map(Self::Through).map_err(|why| {
+                usage(OUT_OF_RANGE, format!("the proxy cannot be used: {why}"))
+                    .at(place)
+                    .hint("\"http://proxy.example:3128\", with a user \"http://user:password@proxy.example:3128\", or \"none\"")
+            }),
+        }
+    }
 }
 
 /// How the owner's scores are written.
@@ -173,7 +209,7 @@ impl PrivateJob {
             columns: fields.table("columns")?.map(columns::read).transpose()?.unwrap_or_default(),
             lock: fields.text("lock")?.map(|lock| folder.join(lock)),
             max_memory,
-            link: read_link(Fields::new("[private] link", link, &["listen", "dial"], ("", &[]))?)?,
+            link: Link::read(link)?,
             threads,
             model: fields.text("model")?.map(|model| folder.join(model)),
             format,
@@ -349,6 +385,16 @@ fn read_ids(fields: Fields<'_>) -> Result<(String, Vec<String>), Failure> {
     }
 }
 
+impl Link {
+    /// Reads the table `link`.
+    ///
+    /// # Errors
+    /// Exit code 2: no address, two of them, a malformed one, or a proxy where this side listens.
+    pub fn read(table: &toml::Table) -> Result<Self, Failure> {
+        read_link(Fields::new("[private] link", table, &LINK_KEYS, ("", &[]))?)
+    }
+}
+
 fn read_link(fields: Fields<'_>) -> Result<Link, Failure> {
     let hint = "{ listen = \"0.0.0.0:7411\" } or { dial = \"host:7411\" }";
     let (listen, dial) = (fields.text("listen")?, fields.text("dial")?);
@@ -364,5 +410,11 @@ fn read_link(fields: Fields<'_>) -> Result<Link, Failure> {
         let what = format!("{key} is {}, it is written as a host, a colon and a port", shown(address));
         return Err(usage(OUT_OF_RANGE, what).at("[private] link").hint(hint));
     }
-    Ok(if dial.is_some() { Link::Dial(address.clone()) } else { Link::Listen(address.clone()) })
+    let proxy = fields.text("proxy")?;
+    if dial.is_none() && proxy.is_some() {
+        let what = "proxy has no meaning where this side listens: the peer comes to it";
+        return Err(usage(NO_MEANING, what).at("[private] link").hint("remove proxy, or dial"));
+    }
+    let proxy = ProxyChoice::read(proxy.as_deref(), "[private] link proxy")?;
+    Ok(if dial.is_some() { Link::Dial { address: address.clone(), proxy } } else { Link::Listen(address.clone()) })
 }

@@ -14,6 +14,8 @@ use std::fmt;
 
 /// Most keys of a cascade.
 const MOST_KEYS: usize = 4;
+/// Largest smallest difference of two sets of ids, here and in a side's own rule.
+pub(super) const MOST_DIFFERENCE: u64 = 1000;
 /// Largest number of rows a job may allow one side.
 const MOST_ROWS: u64 = 1_000_000_000;
 
@@ -47,6 +49,11 @@ pub struct Validity {
     pub expires: Option<Date>,
     /// Most runs; None for no limit.
     pub max_runs: Option<u32>,
+    /// Most runs with this peer, of whatever contract, on one set of ids of a side; None for no limit.
+    pub max_runs_per_set: Option<u32>,
+    /// A side's set of ids differs from every earlier one with this peer by nothing or by at least so many; None for no bound beyond
+    /// the side's own.
+    pub min_set_difference: Option<u64>,
 }
 
 impl Validity {
@@ -205,8 +212,13 @@ impl SharedJob {
             TaskTerms::Score(scoring) => scoring.check()?,
             TaskTerms::Overlap => {}
         }
-        if let Some(0) = terms.validity.max_runs {
-            return Err(out_of_range("max_runs", "0", "1 or more"));
+        for (key, most) in [("max_runs", terms.validity.max_runs), ("max_runs_per_set", terms.validity.max_runs_per_set)] {
+            if most == Some(0) {
+                return Err(out_of_range(key, "0", "1 or more"));
+            }
+        }
+        if let Some(least) = terms.validity.min_set_difference.filter(|least| !(2..=MOST_DIFFERENCE).contains(least)) {
+            return Err(out_of_range("min_set_difference", &grouped(least), &format!("2 to {}", grouped(MOST_DIFFERENCE))));
         }
         check_reveal(&terms)?;
         Ok(Self(terms, Vec::new()))

@@ -42,7 +42,7 @@ fn the_examples_are_valid_and_agree() {
     assert_eq!((left.shared().max_rows(Side::Owner), left.shared().max_rows(Side::Partner)), (1_000_000, 5_000_000));
 
     assert_eq!(left.private().link, Link::Listen("0.0.0.0:7411".into()));
-    assert_eq!(right.private().link, Link::Dial("owner.example.com:7411".into()));
+    assert_eq!(right.private().link, Link::Dial { address: "owner.example.com:7411".into(), proxy: ProxyChoice::Environment });
     let (left, right) = (left.table_spec(), right.table_spec());
     assert_eq!((left.path.to_str().unwrap(), left.label.as_deref()), ("jobs/owner.csv", Some("vip_within_30_days")));
     assert_eq!((right.id.as_str(), right.label, right.id_kind, right.ids_only), ("customer_email", None, IdKind::Email, false));
@@ -134,12 +134,14 @@ pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
         let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
-    let changes: [(&str, Change); 20] = [
+    let changes: [(&str, Change); 22] = [
         ("name", |t| t.name.push('x')),
         ("id_kind", |t| t.id_kind = IdKind::Phone),
         ("min_overlap", |t| t.min_overlap += 1),
         ("expires", |t| t.validity.expires = Some(jiff::civil::date(2026, 12, 31))),
         ("max_runs", |t| t.validity.max_runs = Some(3)),
+        ("max_runs_per_set", |t| t.validity.max_runs_per_set = Some(3)),
+        ("min_set_difference", |t| t.validity.min_set_difference = Some(30)),
         ("max_rows.owner", |t| t.max_rows.owner += 1),
         ("max_rows.partner", |t| t.max_rows.partner += 1),
         ("reveal", |t| assert!(t.reveal.remove(&Disclosure::MetricsToOwner))),
@@ -289,6 +291,38 @@ fn wrong_files_are_refused_with_exact_words() {
             "2026-12-31",
         ),
         (with("min_overlap = 1000", "min_overlap = 1000\nmax_runs = 0"), 206, "max_runs is 0, allowed is 1 or more", ""),
+        (
+            with("min_overlap = 1000", "min_overlap = 1000\nmax_runs_per_set = 0"),
+            206,
+            "max_runs_per_set is 0, allowed is 1 or more",
+            "[shared] max_runs_per_set",
+        ),
+        (with("min_overlap = 1000", "min_overlap = 1000\nmax_runs_per_set = 5000000000"), 206, "max_runs_per_set is 5000000000", ""),
+        (
+            with("min_overlap = 1000", "min_overlap = 1000\nmin_set_difference = 1"),
+            206,
+            "min_set_difference is 1, allowed is 2 to 1,000",
+            "",
+        ),
+        (with("min_overlap = 1000", "min_overlap = 1000\nmin_set_difference = 1001"), 206, "min_set_difference is 1,001", ""),
+        (
+            with("{ listen = \"0.0.0.0:7411\" }", "{ dial = \"owner:7411\", proxy = \"socks5://user:secret@proxy:1080\" }"),
+            206,
+            "the proxy cannot be used: only http:// proxies are supported",
+            "http://user:password@proxy.example:3128",
+        ),
+        (
+            with("{ listen = \"0.0.0.0:7411\" }", "{ dial = \"owner:7411\", proxy = \"http://proxy\\u0000:1\" }"),
+            206,
+            "the proxy cannot be used: it is written as http://host:port",
+            "[private] link proxy",
+        ),
+        (
+            with("{ listen = \"0.0.0.0:7411\" }", "{ listen = \"0.0.0.0:7411\", proxy = \"http://proxy:3128\" }"),
+            208,
+            "proxy has no meaning where this side listens",
+            "[private] link",
+        ),
         (with("min_overlap = 1000", "min_overlap = -3"), 205, "`min_overlap` in [shared] must be a whole number, not negative", ""),
         (with("min_overlap = 1000", "min_overlap = 10.5"), 205, "whole number", ""),
         (with("name = \"vip-2026-11\"", "name = 7"), 205, "`name` in [shared] must be text in quotes, not a value of type integer", ""),

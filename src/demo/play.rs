@@ -8,6 +8,7 @@ use crate::contract::{Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, Shar
 use crate::data::{Side, TableSpec, read_table};
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
+use crate::progress::Terminal;
 use crate::rehearse::pair::{Pair, PairCommand, path_text, private};
 use crate::rehearse::programs::{Sides, keep};
 use crate::rehearse::train;
@@ -78,7 +79,10 @@ pub fn play(scenario: Scenario, settings: &Settings, stop: &StopFlag) -> Result<
     eprintln!("{}", story.companies);
     eprintln!("Made on the spot: the files of both companies, users partly shared. Starting both programs on loopback…");
     let rows = settings.rows.map_or(story.rows, |rows| rows as usize);
+    let progress = Terminal::named("demo");
+    progress.busy("making the files");
     let files = files::make(story, folder.path(), rows, settings.seed)?;
+    drop(progress);
     let pair = Pair::new(folder.path().join("programs"))?;
     let (report, details) = train(&pair, scenario.name(), &training(story, &files), &folder, stop)?;
     eprintln!("Trained. Deciding about new users, with both programs again…");
@@ -158,6 +162,8 @@ fn decide(pair: &Pair, scenario: Scenario, files: &Files, folder: &ResultFolder,
     let kept = Sides { owner: folder.path().join("owner-new"), partner: folder.path().join("partner-new") };
     keep(&outs.owner, &kept.owner)?;
     keep(&outs.partner, &kept.partner)?;
+    let progress = Terminal::named("demo");
+    progress.busy("judging the decisions");
     let own = own_predictions(story, files, &model)?;
     let mut decided = Vec::with_capacity(own.len());
     for (id, cells) in read_scores(&kept.owner.join("scores.csv"))? {

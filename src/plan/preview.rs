@@ -114,16 +114,17 @@ fn inferences(shared: &SharedJob, met: &Met) -> Vec<String> {
         "a peer can bring invented ids, up to max_rows, and learns which of them the other side has",
         "max_rows near the true sizes; min_overlap well above a handful",
     );
-    match terms.validity.max_runs {
-        None => add(
-            "several runs on changed data tell about the users that came or went",
-            "max_runs and expires; the ledger of runs refuses sets that differ by fewer than 20 ids",
-        ),
-        Some(_) => add(
-            "several runs on changed data tell about the users that came or went",
-            "the ledger of runs refuses sets that differ by fewer than 20 ids",
-        ),
-    }
+    let (validity, changed) = (terms.validity, "several runs on changed data tell about the users that came or went");
+    let limits = [
+        ("max_runs and expires", validity.max_runs.is_none()),
+        ("max_runs_per_set, which counts over all contracts", validity.max_runs_per_set.is_none()),
+    ];
+    let limits: Vec<&str> = limits.into_iter().filter(|(_, unset)| *unset).map(|(limit, _)| limit).collect();
+    let least = match validity.min_set_difference {
+        None => "the ledger of runs of each side refuses sets that differ by fewer than 20 ids, unless it says otherwise".to_owned(),
+        Some(least) => format!("the ledger of runs refuses sets that differ by fewer than {} ids", grouped(least)),
+    };
+    add(changed, &if limits.is_empty() { least } else { format!("{}; {least}", limits.join(", ")) });
     if shared.reveals(Disclosure::OwnWeights) {
         add(
             "with its weights the partner can rank the shared users by how likely the label is",

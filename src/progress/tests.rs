@@ -107,6 +107,52 @@ fn a_long_wait_names_the_peer_and_the_message() {
 }
 
 #[test]
+fn a_wait_has_a_line_of_its_own_soon_whatever_was_said_before() {
+    let (progress, buffer) = lines(Side::Partner, NEVER);
+    progress.stage("matching", 0, 3);
+    let start = Instant::now();
+    progress.waiting("the peer to dial");
+    buffer.expect("partner: waiting 4 s for the owner to dial\n");
+    assert!(start.elapsed() > Duration::from_millis(3_900), "{:?}", start.elapsed());
+    progress.sending("products");
+    buffer.expect("partner: waiting 4 s for the owner to take: products\n");
+    assert_eq!(buffer.text().matches("to dial").count(), 1);
+}
+
+#[test]
+fn work_outside_the_stages_is_not_silent() {
+    let (progress, buffer) = lines(Side::Owner, Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(buffer.text(), "", "nothing is in work yet");
+    progress.busy("making the files");
+    buffer.expect("owner: making the files: 0 s\n");
+    progress.stage("matching", 0, 1);
+    buffer.expect("owner: matching: 0 s\n");
+    progress.stage("matching", 1, 1);
+    buffer.expect("owner: work after matching: 0 s\n");
+    // Waits too short to be named add up.
+    progress.stage("scoring", 0, 1);
+    progress.waiting("products");
+    std::thread::sleep(Duration::from_millis(2_100));
+    progress.arrived();
+    buffer.expect("owner: scoring: 2 s, 2 s of it waiting for the partner and the line\n");
+    let copy = progress.clone();
+    drop(progress);
+    copy.stage("training", 0, 2);
+    buffer.expect("owner: training: step 0 of 2, 0 s\n");
+    drop(copy);
+    // As events, with a cause.
+    let buffer = Buffer::default();
+    let progress = Terminal::on(Side::Owner, Face::Events(Box::new(buffer.clone())), Duration::from_millis(20));
+    progress.stage("matching", 0, 1);
+    buffer.expect("\"cause\":\"matching: 0 s\"");
+    progress.stage("matching", 1, 1);
+    buffer.expect("\"cause\":\"work after matching: 0 s\"");
+    progress.waiting("products");
+    buffer.expect("\"cause\":\"waiting 2 s for the partner: products\"");
+}
+
+#[test]
 fn a_watched_channel_tells_every_wait() {
     #[derive(Default)]
     struct Calls(Mutex<Vec<String>>);
@@ -115,6 +161,9 @@ fn a_watched_channel_tells_every_wait() {
         fn note(&self, _: &str) {}
         fn waiting(&self, what: &'static str) {
             self.0.lock().unwrap().push(what.to_owned());
+        }
+        fn sending(&self, what: &'static str) {
+            self.0.lock().unwrap().push(format!("> {what}"));
         }
         fn arrived(&self) {
             self.0.lock().unwrap().push("-".to_owned());
@@ -129,7 +178,7 @@ fn a_watched_channel_tells_every_wait() {
     assert_eq!(a.receive(HELLO, 2).unwrap(), b"hi");
     drop(b);
     assert!(a.receive(HELLO, 2).is_err(), "the peer is gone");
-    assert_eq!(*calls.0.lock().unwrap(), ["hello", "-", "hello", "-"]);
+    assert_eq!(*calls.0.lock().unwrap(), ["> hello", "-", "hello", "-", "hello", "-"]);
     assert_eq!(a.counters().messages_received, 1);
     assert_eq!(a.inner().counters(), a.into_inner().counters());
 }

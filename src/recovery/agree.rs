@@ -276,9 +276,7 @@ impl Unfinished {
         channel: &mut dyn Channel,
         home: &Home,
         proposal: &Proposal,
-        session: &[u8; 32],
-        number: u32,
-        owner: bool,
+        (session, number, owner): (&[u8; 32], u32, bool),
     ) -> Result<u32, Failure> {
         let Proposal { common, own, peer, salt, .. } = proposal;
         let (run, attempt, before, matching, training) = match common {

@@ -145,7 +145,7 @@ impl Party {
             return Ok(0);
         }
         let number = proposal.number.unwrap_or(7);
-        run.attempt(channel, &self.home, &proposal, &[5; 32], number, self.owner)
+        run.attempt(channel, &self.home, &proposal, (&[5; 32], number, self.owner))
     }
 }
 

@@ -63,6 +63,10 @@ impl Progress for Tracked<'_> {
         }
     }
 
+    fn sending(&self, what: &'static str) {
+        self.shown.sending(what);
+    }
+
     fn arrived(&self) {
         self.shown.arrived();
     }

@@ -2,13 +2,17 @@
 
 use crate::error::{Exit, Failure};
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Largest file that is read from the home folder.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Longest wait for a lock, which is held for as long as a small file is written.
+const LOCK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The home folder: `COLIFT_HOME`, else `$XDG_CONFIG_HOME/colift`, else `~/.config/colift`. Mode 0700, its files 0600.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +116,30 @@ impl Home {
             failed("written", &path, &error)
         })?;
         self.sync()
+    }
+
+    /// Holds a lock of this home until it is dropped; waits for another process of ours at most ten seconds.
+    ///
+    /// # Errors
+    /// Exit code 2: it cannot be had.
+    pub(super) fn lock(&self, name: &str) -> Result<File, Failure> {
+        self.check()?;
+        let path = self.0.join(name);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = open.map_err(|error| failed("locked", &path, &error))?;
+        let until = Instant::now() + LOCK_WITHIN;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(failed("locked", &path, &error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                    return Err(Failure::new(Exit::Usage, 484, "another program of this home has held its lock for 10 s")
+                        .at(path.display().to_string())
+                        .hint("wait until that run goes on, or end it"));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     fn write_temporary(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {

@@ -21,6 +21,7 @@ use super::link::{LinkSpec, not_ourselves, open};
 use super::pins::{Pin, Pins};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
+use crate::progress::{Progress, Watched};
 use colift_channel::tls::{ExpectedPeer, Fingerprint, Limits, TlsChannel};
 use colift_channel::{Channel, Kind, StopFlag};
 use colift_primitives::hash::PartHash;
@@ -45,7 +46,8 @@ pub struct PairingView {
     pub peer_version: String,
 }
 
-/// Pairs with whoever is met, if both people agree; returns the new pin. `name` is what our side calls the peer.
+/// Pairs with whoever is met, if both people agree; returns the new pin. `name` is what our side calls the peer. Waits are told to
+/// `progress`.
 ///
 /// # Errors
 /// Exit code 2: the name is unfit or taken, both sides have one key or one role. 10: nobody was met, or the peer went.
@@ -60,16 +62,18 @@ pub fn pair(
     spec: &LinkSpec,
     limits: &Limits,
     stop: &StopFlag,
+    progress: &dyn Progress,
     confirm: &mut dyn FnMut(&PairingView) -> bool,
 ) -> Result<Pin, Failure> {
-    let dials = matches!(spec, LinkSpec::Dial(_));
-    with_anyone(home, identity, name, spec, limits, stop, |link, pins| agree(link, identity, pins, side, name, dials, confirm))
+    let dials = spec.dials();
+    with_anyone(home, identity, name, spec, limits, stop, progress, |link, pins| agree(link, identity, pins, side, name, dials, confirm))
 }
 
 /// Meets whoever proves to own a key, and pins that key under `name` if `agree` says so; else tells the peer why not.
 ///
 /// # Errors
 /// As [`pair`] and as `agree`.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn with_anyone(
     home: &Home,
     identity: &Identity,
@@ -77,15 +81,22 @@ pub(super) fn with_anyone(
     spec: &LinkSpec,
     limits: &Limits,
     stop: &StopFlag,
-    agree: impl FnOnce(&mut TlsChannel, &Pins) -> Result<(), Failure>,
+    progress: &dyn Progress,
+    agree: impl FnOnce(&mut Met<'_>, &Pins) -> Result<(), Failure>,
 ) -> Result<Pin, Failure> {
     let mut pins = Pins::load(home)?;
     pins.may_add(name, None)?;
-    let mut link = open(identity, ExpectedPeer::AnyForPairing, spec, limits, stop)?;
-    match agree(&mut link, &pins) {
+    progress.waiting(spec.awaited());
+    let opened = open(identity, ExpectedPeer::AnyForPairing, spec, limits, stop);
+    progress.arrived();
+    let mut link = opened?;
+    let (peer, session) = (link.peer(), *link.session_id());
+    match agree(&mut Met { channel: Watched::new(&mut link, progress), peer, session }, &pins) {
         Ok(()) => {
-            let pin = pins.add(name, link.peer());
+            let pin = pins.add(name, peer);
+            progress.waiting("the peer to take the last messages");
             link.close();
+            progress.arrived();
             pin
         }
         Err(failure) => {
@@ -95,9 +106,19 @@ pub(super) fn with_anyone(
     }
 }
 
+/// Whoever was met, before anything is pinned.
+pub(super) struct Met<'a> {
+    /// The link, whose waits are told.
+    pub(super) channel: Watched<'a, &'a mut TlsChannel>,
+    /// The key that they proved to own.
+    pub(super) peer: Fingerprint,
+    /// A value of this link alone.
+    pub(super) session: [u8; 32],
+}
+
 /// The exchange over an open link; Ok when both people agreed.
 fn agree(
-    link: &mut TlsChannel,
+    met: &mut Met<'_>,
     identity: &Identity,
     pins: &Pins,
     side: Side,
@@ -105,10 +126,9 @@ fn agree(
     dials: bool,
     confirm: &mut dyn FnMut(&PairingView) -> bool,
 ) -> Result<(), Failure> {
-    let (own, peer) = (identity.fingerprint(), link.peer());
+    let (own, peer, session, link) = (identity.fingerprint(), met.peer, met.session, &mut met.channel);
     not_ourselves(identity, peer)?;
     let greeting = greet(link, side)?;
-    let session = *link.session_id();
     let code = comparison_code(link, dials, own, peer, &session)?;
     pins.may_add(name, Some(peer))?;
     let view = PairingView { own, peer, code, peer_side: greeting.peer_side, peer_version: greeting.peer_version };

@@ -274,7 +274,7 @@ mod tests {
         let (owner, partner) = (party(), party());
         let shared = contract(&owner, &partner, 0.001);
         let (one, two) = (sign(&owner, &shared, Side::Owner), sign(&partner, &shared, Side::Partner));
-        let validity = Validity { max_runs: Some(3), expires: None };
+        let validity = Validity { max_runs: Some(3), ..Validity::default() };
         let play = || {
             let (a, b, ..) = run_pair(
                 |c| one.exchange(c, &owner.home, Side::Owner, partner.identity.fingerprint()),
@@ -299,7 +299,7 @@ mod tests {
         owner.home.replace_file(&one.runs_file(), b"{}").unwrap();
         assert_eq!(one.runs(&owner.home).unwrap_err().id, 464);
         // The last day counts, the day after does not.
-        let validity = Validity { max_runs: None, expires: Some(jiff::civil::date(2026, 12, 31)) };
+        let validity = Validity { expires: Some(jiff::civil::date(2026, 12, 31)), ..Validity::default() };
         assert!(validity.check(jiff::civil::date(2026, 12, 31), 9).is_ok());
         assert_eq!(validity.check(jiff::civil::date(2027, 1, 1), 0).unwrap_err().exit, Exit::Contract);
     }

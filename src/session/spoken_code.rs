@@ -20,11 +20,12 @@ use super::greeting::greet;
 use super::home::Home;
 use super::identity::Identity;
 use super::link::{LinkSpec, not_ourselves};
-use super::pairing::with_anyone;
+use super::pairing::{Met, with_anyone};
 use super::pins::{Pin, Pins};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
-use colift_channel::tls::{Fingerprint, Limits, TlsChannel};
+use crate::progress::Progress;
+use colift_channel::tls::{Fingerprint, Limits};
 use colift_channel::{Channel, Kind, StopFlag};
 use colift_primitives::hash::PartHash;
 use colift_primitives::rng::os_bytes;
@@ -91,12 +92,13 @@ pub fn pair_by_code(
     (code, invites): (&SpokenCode, bool),
     limits: &Limits,
     stop: &StopFlag,
+    progress: &dyn Progress,
 ) -> Result<Pin, Failure> {
-    with_anyone(home, identity, name, spec, limits, stop, |link, pins| agree(link, identity, pins, side, name, code, invites))
+    with_anyone(home, identity, name, spec, limits, stop, progress, |link, pins| agree(link, identity, pins, side, name, code, invites))
 }
 
 fn agree(
-    link: &mut TlsChannel,
+    met: &mut Met<'_>,
     identity: &Identity,
     pins: &Pins,
     side: Side,
@@ -104,10 +106,9 @@ fn agree(
     code: &SpokenCode,
     invites: bool,
 ) -> Result<(), Failure> {
-    let (own, peer) = (identity.fingerprint(), link.peer());
+    let (own, peer, session, link) = (identity.fingerprint(), met.peer, met.session, &mut met.channel);
     not_ourselves(identity, peer)?;
     greet(link, side)?;
-    let session = *link.session_id();
     prove(link, (own, peer), &session, code, invites)?;
     pins.may_add(name, Some(peer)).map(drop)
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::contract::ProxyChoice;
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use colift_channel::tls::{Fingerprint, Limits, Listener, TlsChannel};
@@ -180,8 +181,8 @@ fn link(
     (far, far_pins, far_expects): (&Party, &Pins, Fingerprint),
 ) -> (Result<TlsChannel, Failure>, Result<TlsChannel, Failure>) {
     let listener = Listener::bind("127.0.0.1:0").unwrap();
-    let dial = LinkSpec::Dial(listener.local_address().unwrap().to_string());
-    let (listen, stop) = (LinkSpec::Bound(listener), StopFlag::new());
+    let dial = LinkSpec::dial(listener.local_address().unwrap().to_string(), ProxyChoice::Off);
+    let (listen, stop) = (LinkSpec::bound(listener), StopFlag::new());
     std::thread::scope(|s| {
         let dialled = s.spawn(|| connect(&far.identity, far_pins, far_expects, &dial, &limits(), &stop));
         let accepted = connect(&near.identity, near_pins, near_expects, &listen, &limits(), &stop);
@@ -222,7 +223,7 @@ fn a_wrong_key_ends_both_sides_with_exit_code_11() {
 #[test]
 fn unpinned_revoked_and_own_keys_are_refused_before_anything_is_sent() {
     let (me, peer) = (party(), party());
-    let (stop, nowhere) = (StopFlag::new(), LinkSpec::Dial("127.0.0.1:1".into()));
+    let (stop, nowhere) = (StopFlag::new(), LinkSpec::dial("127.0.0.1:1", ProxyChoice::Off));
     let attempt = |pins: &Pins, expected| failure(connect(&me.identity, pins, expected, &nowhere, &limits(), &stop));
     let started = Instant::now();
     let mut pins = me.pins(&[]);
@@ -245,15 +246,15 @@ fn nobody_there_is_exit_code_10_and_a_bad_address_exit_code_2() {
     let attempt = |spec| failure(connect(&me.identity, &pins, expected, &spec, &limits, &stop));
     let listener = Listener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_address().unwrap().to_string();
-    let refused = attempt(LinkSpec::Listen(address.clone()));
+    let refused = attempt(LinkSpec::listen(address.clone()));
     assert_eq!((refused.exit, refused.id), (Exit::Usage, 403));
-    let refused = attempt(LinkSpec::Bound(listener));
+    let refused = attempt(LinkSpec::bound(listener));
     assert_eq!((refused.exit, refused.id), (Exit::PeerGone, 402));
-    let refused = attempt(LinkSpec::Dial(address));
+    let refused = attempt(LinkSpec::dial(address, ProxyChoice::Off));
     assert_eq!((refused.exit, refused.id), (Exit::PeerGone, 401));
-    assert_eq!(attempt(LinkSpec::Listen("nonsense".into())).exit, Exit::Usage);
+    assert_eq!(attempt(LinkSpec::listen("nonsense")).exit, Exit::Usage);
     stop.raise();
-    assert_eq!(attempt(LinkSpec::Dial("127.0.0.1:1".into())).exit, Exit::Interrupted);
+    assert_eq!(attempt(LinkSpec::dial("127.0.0.1:1", ProxyChoice::Off)).exit, Exit::Interrupted);
 }
 
 /// Pairs two parties; returns both outcomes and what both were shown.
@@ -263,15 +264,15 @@ fn paired(
     (far, far_side, far_answer): (&Party, Side, bool),
 ) -> ([Result<Pin, Failure>; 2], [Option<PairingView>; 2]) {
     let listener = Listener::bind("127.0.0.1:0").unwrap();
-    let dial = LinkSpec::Dial(listener.local_address().unwrap().to_string());
-    let (listen, stop) = (LinkSpec::Bound(listener), StopFlag::new());
+    let dial = LinkSpec::dial(listener.local_address().unwrap().to_string(), ProxyChoice::Off);
+    let (listen, stop) = (LinkSpec::bound(listener), StopFlag::new());
     let run = |me: &Party, side, spec, answer| {
         let mut shown = None;
         let mut confirm = |view: &PairingView| {
             shown = Some(view.clone());
             answer
         };
-        let outcome = pair(&me.home, &me.identity, side, "peer", spec, &limits(), &stop, &mut confirm);
+        let outcome = pair(&me.home, &me.identity, side, "peer", spec, &limits(), &stop, &crate::progress::Silent, &mut confirm);
         (outcome, shown)
     };
     std::thread::scope(|s| {

@@ -2,12 +2,13 @@
 
 use crate::path::bytes_each_way;
 use crate::proxy::{Fault, Proxy, Way};
-use crate::world::{Ended, HANG, World, overlap_only, set, together};
+use crate::world::{Ended, HANG, Program, World, overlap_only, results, set, together};
 use colift::data::Side;
 use colift_channel::tls::{ExpectedPeer, IdentityKey, Limits, TlsChannel, dial};
 use colift_channel::{Channel, Kind, StopFlag};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Runs both programs through a relay with a fault; both must end with one of these codes and leave nothing.
@@ -155,6 +156,111 @@ fn strangers_at_the_port_hurt_nobody() {
     });
     other.start_run(Side::Partner, &["--connect-timeout", "1"]).ended(HANG).failed(&[10], &["was reached, but"], "a stranger listens");
     other.left_nothing(Side::Partner, "a stranger listens");
+}
+
+/// A small HTTP proxy that asks for `user:secret` (base64 of it below) and knows CONNECT only; the requests that it got.
+fn connect_proxy(answer: Option<&'static str>) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, requests) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())));
+    let noted = requests.clone();
+    std::thread::spawn(move || {
+        for mut dialler in listener.incoming().map_while(Result::ok) {
+            let (mut request, mut byte) = (Vec::new(), [0u8; 1]);
+            while !request.ends_with(b"\r\n\r\n") && dialler.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            noted.lock().unwrap().push(request.clone());
+            if let Some(answer) = answer {
+                let _ = dialler.write_all(answer.as_bytes());
+                continue;
+            }
+            if !request.contains("\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n") {
+                let _ = dialler.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+                continue;
+            }
+            let target = request.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(' ')).unwrap().0;
+            // The peer may start later: until then the proxy cannot reach it.
+            let Ok(peer) = TcpStream::connect(target) else {
+                let _ = dialler.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n");
+                continue;
+            };
+            dialler.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            for (mut from, mut to) in [(dialler.try_clone().unwrap(), peer.try_clone().unwrap()), (peer, dialler)] {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    (port, requests)
+}
+
+#[test]
+fn a_whole_run_passes_through_an_http_proxy() {
+    let _machine = together();
+    let world = World::new();
+    let (port, requests) = connect_proxy(None);
+    let job = |proxy: String| {
+        world.jobs(|side, job| {
+            if side == Side::Partner {
+                set(job, "private.link.proxy", proxy.clone());
+            }
+        });
+    };
+    job(format!("http://user:secret@127.0.0.1:{port}"));
+    // The dialler first: the proxy cannot reach the listener yet.
+    let partner = world.start_run(Side::Partner, &[]);
+    partner.wait_for("it answered 502: it cannot reach the peer");
+    let owner = world.start_run(Side::Owner, &[]);
+    for ended in [owner.ended(HANG), partner.ended(HANG)] {
+        assert!(!ended.fine().err.contains("secret") && !ended.err.contains("dXNl"), "{}", ended.err);
+        let log = results(&world, ended.side, &ended).join("run.log");
+        assert!(!std::fs::read_to_string(log).unwrap().contains("secret"));
+    }
+    let asked = requests.lock().unwrap().clone();
+    assert!(asked.len() >= 2 && asked.iter().all(|request| request.starts_with(&format!("CONNECT 127.0.0.1:{} HTTP/1.1\r\n", world.port))));
+    // Doctor with a flag, both sides at once.
+    let address = format!("127.0.0.1:{}", world.port);
+    let through = format!("http://user:secret@127.0.0.1:{port}");
+    let [owner, partner] = [
+        world.start(Side::Owner, &["doctor", "--listen", &address]),
+        world.start(Side::Partner, &["doctor", "--dial", &address, "--proxy", &through]),
+    ]
+    .map(|program| program.ended(HANG));
+    assert!(owner.fine().out.contains("round trip") && partner.fine().out.contains("round trip"));
+
+    // A refusal ends the try at once and says what to do; no password in it.
+    for (user, words) in [("", "it wants a user"), ("user:wrong@", "it did not accept the user and password")] {
+        job(format!("http://{user}127.0.0.1:{port}"));
+        let ended = world.start_run(Side::Partner, &[]).ended(HANG);
+        ended.failed(&[10], &["E0480", "with status 407", words, &format!("127.0.0.1:{port}")], words);
+        assert!(!ended.err.contains("wrong") && ended.took < Duration::from_secs(10), "{:?}: {}", ended.took, ended.err);
+        assert_eq!(world.left(Side::Partner).len(), 1, "{words}: something besides the good run is left");
+    }
+    for (answer, words) in [
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "its rules forbid CONNECT"),
+        ("HTTP/1.1 405 Method Not Allowed\r\n\r\n", "check that it is an HTTP proxy"),
+        ("220 mail.example.net ESMTP\r\n\r\n", "its answer is not HTTP"),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "whether the proxy may reach that address"),
+    ] {
+        let (port, _) = connect_proxy(Some(answer));
+        job(format!("http://127.0.0.1:{port}"));
+        world.start_run(Side::Partner, &["--connect-timeout", "1"]).ended(HANG).failed(&[10], &[words], words);
+    }
+    // The environment's proxy is not for this very machine, and the job's word goes before it.
+    job("none".to_owned());
+    let partner = || {
+        world.sign(Side::Partner, "job.toml");
+        let mut command = world.command(Side::Partner, &["run", "--job", "job.toml", "--connect-timeout", "20"]);
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1").env_remove("NO_PROXY").env_remove("no_proxy");
+        Program::start(Side::Partner, command)
+    };
+    let (owner, partner) = (world.start_run(Side::Owner, &[]), partner());
+    for ended in [owner.ended(HANG), partner.ended(HANG)] {
+        ended.fine();
+    }
 }
 
 const GREETING: Kind = Kind { code: 0x0101, name: "greeting" };

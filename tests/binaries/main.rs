@@ -16,4 +16,5 @@ mod scoring;
 mod shaped;
 mod surface;
 mod value;
+mod waits;
 mod world;

@@ -141,6 +141,92 @@ fn a_set_close_to_an_earlier_one_is_refused_before_the_peer_is_met() {
 }
 
 #[test]
+fn runs_of_one_set_end_at_the_contracts_limit_whatever_the_contract() {
+    let world = World::new();
+    shorter(&world, 0);
+    let jobs = |name: &str, most: i64, least: i64| {
+        world.jobs(|side, table| {
+            overlap_only(table);
+            set(table, "shared.name", name);
+            set(table, "shared.max_runs_per_set", most);
+            set(table, "shared.min_set_difference", least);
+            if side == Side::Owner {
+                set(table, "private.data", "some.csv");
+                // Looser than the contract: without effect.
+                let terms = toml::Table::from_iter([("min_difference".to_owned(), 0.into())]);
+                set(table, "private.ledger", terms);
+            }
+        });
+    };
+    let refused = |which: Side, words: &[&str], about: &str| {
+        let ended = both(&world);
+        ended[which as usize].failed(&[18], words, about);
+        ended[which.peer() as usize].failed(&[10, 18], &["error[E"], about);
+        for side in SIDES {
+            assert!(!world.left(side).iter().any(|path| path.display().to_string().contains("partial")), "{about}");
+        }
+        ended
+    };
+    jobs("first", 2, 30);
+    both(&world).iter().for_each(|ended| assert_eq!(ended.fine().code, Some(0)));
+    // Another contract, the same set: it counts on.
+    jobs("second", 2, 30);
+    both(&world).iter().for_each(|ended| assert_eq!(ended.fine().code, Some(0)));
+    let table = world.run(Side::Owner, &["peers", "--runs"]);
+    let line = table.fine().out.lines().nth(1).unwrap().to_owned();
+    for words in ["partner ", " 611 ", "2 of 2", "2 overlap", " 30 "] {
+        assert!(line.contains(words), "no `{words}`: {}", table.out);
+    }
+    let counted = std::fs::read(ledger_of(&world)).unwrap();
+    jobs("third", 2, 30);
+    let ended = both(&world);
+    assert!(ended.iter().any(|ended| ended.code == Some(18)), "{ended:?}");
+    for ended in &ended {
+        ended.failed(&[10, 18], &[], "a third run");
+        assert!(ended.code == Some(10) || ended.err.contains("this set of ids has had 2 runs with this peer"), "{}", ended.err);
+        assert!(ended.code == Some(18) || ended.err.contains("a rule of the other side refuses this run"), "{}", ended.err);
+    }
+    assert_eq!(std::fs::read(ledger_of(&world)).unwrap(), counted, "a refused run is not noted");
+    // More may be agreed on. A few users fewer are refused by the contract, and the peer hears it.
+    jobs("fourth", 9, 30);
+    shorter(&world, 29);
+    refused(Side::Owner, &["E0482", "29 users are in only one", "min_set_difference"], "29 fewer");
+    shorter(&world, 0);
+    both(&world).iter().for_each(|ended| assert_eq!(ended.fine().code, Some(0)));
+    // A damaged ledger is named.
+    std::fs::write(ledger_of(&world), "{\"schema\":2").unwrap();
+    let ended = world.start_run(Side::Owner, &[]).ended(crate::world::HANG);
+    ended.failed(&[2], &["E0441", "ledger-", "is damaged"], "a damaged ledger");
+    world.run(Side::Owner, &["peers", "--runs"]).failed_with_data(2, "E0441");
+}
+
+/// A run that is killed as soon as anything of its set may have been sent has been counted.
+#[test]
+fn a_killed_run_has_been_counted() {
+    let world = World::new();
+    world.jobs(|_, table| {
+        overlap_only(table);
+        set(table, "shared.max_runs_per_set", 1);
+    });
+    let [owner, partner] = SIDES.map(|side| world.start_run(side, &[]));
+    owner.wait_for("matching begins");
+    owner.signal(nix::sys::signal::Signal::SIGKILL);
+    owner.ended(crate::world::HANG);
+    partner.ended(crate::world::HANG);
+    let table = world.run(Side::Owner, &["peers", "--runs"]);
+    assert!(table.fine().out.contains("1 of 1"), "{}", table.out);
+    let [owner, _] = both(&world);
+    owner.failed(&[10, 18], &["error[E"], "the run after the killed one");
+    assert_eq!(world.run(Side::Owner, &["peers", "--runs"]).fine().out, table.out);
+}
+
+/// The owner's ledger of its one peer.
+fn ledger_of(world: &World) -> std::path::PathBuf {
+    let ledger = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("ledger-");
+    list(&world.home(Side::Owner)).into_iter().find(ledger).unwrap()
+}
+
+#[test]
 fn both_programs_verify_their_vectors_and_find_a_flipped_byte() {
     let world = World::unpaired();
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");

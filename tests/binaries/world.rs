@@ -7,7 +7,7 @@ use std::io::{BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -248,6 +248,8 @@ pub fn results(world: &World, side: Side, ended: &Ended) -> PathBuf {
 #[derive(Default)]
 struct Captured {
     text: Mutex<Vec<u8>>,
+    /// How long the text was when more of it came, and when that was.
+    grown: Mutex<Vec<(usize, Instant)>>,
     more: Condvar,
 }
 
@@ -258,6 +260,25 @@ impl Captured {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock()).into_owned()
+    }
+
+    fn add(&self, bytes: &[u8]) {
+        let mut text = self.lock();
+        self.grown.lock().unwrap().push((text.len(), Instant::now()));
+        text.extend_from_slice(bytes);
+        self.more.notify_all();
+    }
+
+    /// Every line, and when its first byte came.
+    fn lines(&self) -> Vec<(Instant, String)> {
+        let (text, grown) = (self.lock(), self.grown.lock().unwrap());
+        let (mut start, mut lines) = (0, Vec::new());
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let portion = grown.iter().rev().find(|(before, _)| *before <= start).unwrap();
+            lines.push((portion.1, String::from_utf8_lossy(line).trim_end().to_owned()));
+            start += line.len();
+        }
+        lines
     }
 }
 
@@ -286,13 +307,22 @@ pub struct Ended {
     pub err: String,
     /// From start to end.
     pub took: Duration,
+    /// When it was started.
+    pub started: Instant,
+    /// Every line of stderr, and when it came.
+    pub lines: Vec<(Instant, String)>,
 }
 
 impl Program {
     /// Starts a command and captures what it says.
-    pub fn start(side: Side, mut command: Command) -> Self {
+    pub fn start(side: Side, command: Command) -> Self {
+        Self::start_with(side, command, Stdio::null())
+    }
+
+    /// The same with a standard input of its own.
+    pub fn start_with(side: Side, mut command: Command, input: Stdio) -> Self {
         let started = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let captured = [Arc::new(Captured::default()), Arc::new(Captured::default())];
         let (done, drained) = mpsc::channel();
         let pipes: [Box<dyn Read + Send>; 2] = [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -301,8 +331,7 @@ impl Program {
             std::thread::spawn(move || {
                 let (mut pipe, mut buffer) = (BufReader::new(pipe), [0u8; 4096]);
                 while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                    captured.lock().extend_from_slice(&buffer[..count]);
-                    captured.more.notify_all();
+                    captured.add(&buffer[..count]);
                 }
                 let _ = done.send(());
             });
@@ -324,6 +353,11 @@ impl Program {
             assert!(!left.is_zero(), "the {} never said `{words}`:\n{}", self.side, String::from_utf8_lossy(&text));
             text = self.captured[1].more.wait_timeout(text, left.min(Duration::from_millis(100))).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Its standard input, where it was given a pipe.
+    pub fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     /// Sends a signal.
@@ -353,7 +387,8 @@ impl Program {
             assert!(drained.is_ok(), "the {} ended and left a process behind; it said:\n{}", self.side, self.err());
         }
         let [out, err] = [&self.captured[0], &self.captured[1]].map(|captured| captured.text());
-        Ended { side: self.side, code: status.code(), signal: status.signal(), out, err, took }
+        let (started, lines) = (self.started, self.captured[1].lines());
+        Ended { side: self.side, code: status.code(), signal: status.signal(), out, err, took, started, lines }
     }
 }
 

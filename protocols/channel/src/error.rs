@@ -108,6 +108,16 @@ pub enum ChannelError {
         /// What was awaited or being sent.
         waiting_for: &'static str,
     },
+    /// Channel: the HTTP proxy on the way refuses, and asking again would not help.
+    #[error("the proxy {proxy} refused the way to the peer with status {status}")]
+    ProxyRefused {
+        /// `host:port` of the proxy.
+        proxy: String,
+        /// The status of its answer.
+        status: u16,
+        /// Whether a user and password were shown to it.
+        with_user: bool,
+    },
     /// Channel: a deadline passed.
     #[error("no answer within {seconds} s while waiting for '{waiting_for}'")]
     Timeout {
@@ -145,9 +155,12 @@ impl ChannelError {
             | Self::WrongKind { .. }
             | Self::WrongLength { .. }
             | Self::WrongStep { .. } => Class::Peer,
-            Self::Closed { .. } | Self::PeerStopped { .. } | Self::Timeout { .. } | Self::Io { .. } | Self::Interrupted { .. } => {
-                Class::Channel
-            }
+            Self::Closed { .. }
+            | Self::PeerStopped { .. }
+            | Self::ProxyRefused { .. }
+            | Self::Timeout { .. }
+            | Self::Io { .. }
+            | Self::Interrupted { .. } => Class::Channel,
         }
     }
 }

@@ -49,13 +49,15 @@ mod frames;
 mod inbox;
 mod key;
 mod outbox;
+mod proxy;
 #[cfg(test)]
 mod tests;
 mod threads;
 
 pub use config::ExpectedPeer;
-pub use connect::{Listener, dial};
+pub use connect::{Attempts, Listener, Route, dial, dial_by};
 pub use key::{Fingerprint, IdentityKey, NotAFingerprint, Signed};
+pub use proxy::{NotAProxy, Proxy};
 
 use crate::{Channel, ChannelError, Counters, Kind, MAX_FRAME, Meter, StopFlag};
 use frames::{READY, STATUS_BYTES, is_reserved};
@@ -134,6 +136,12 @@ impl Pulse {
         let plain = words.bytes().map(|b| if b.is_ascii_graphic() || b == b' ' { b } else { b'?' });
         status.iter_mut().zip(plain).for_each(|(slot, byte)| *slot = byte);
         *self.0.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// How long the peer has given no sign of life.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        self.0.inbox.heard().elapsed()
     }
 
     /// What the peer said last; None where it said nothing yet. Plain characters only.

@@ -2,12 +2,14 @@
 
 use super::config::{self, ExpectedPeer, PROTOCOL, PinVerifier};
 use super::key::{Fingerprint, IdentityKey};
+use super::proxy::{Proxy, tunnel};
 use super::{Limits, TlsChannel};
 use crate::{ChannelError, StopFlag};
 use rustls::{AlertDescription, Connection};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The handshake may never take longer than this.
@@ -23,11 +25,34 @@ const HANDSHAKE_STACK: usize = 512 << 10;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Sleep between two attempts to dial.
 const RETRY: Duration = Duration::from_millis(250);
+/// The same through a proxy, which serves others too.
+const RETRY_PROXY: Duration = Duration::from_secs(2);
 /// Longest wait for one TCP connection.
 const DIAL_ONCE: Duration = Duration::from_secs(3);
 /// What the waits here are called.
 const CONNECTING: &str = "the peer to connect";
 const HANDSHAKE: &str = "the handshake";
+
+/// Why the peer was not met yet: written by the one who tries, read by the one who shows it. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts(Arc<Mutex<Option<String>>>);
+
+impl Attempts {
+    /// Why the last attempt came to nothing; None before the first has ended.
+    #[must_use]
+    pub fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The peer is met: nothing is to be told any more.
+    fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn note(&self, why: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+}
 
 /// A port on which the peer is awaited. Garbage, strangers' programs and silent connections do not end the wait; a program of
 /// ours with another key than the pinned one does, so that two people who mixed up their keys learn it at once.
@@ -69,6 +94,21 @@ impl Listener {
         limits: &Limits,
         stop: &StopFlag,
     ) -> Result<TlsChannel, ChannelError> {
+        self.accept_noting(identity, expected, limits, stop, &Attempts::default())
+    }
+
+    /// As [`Listener::accept`]; who came and was not the peer is noted in `attempts`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept_noting(
+        &self,
+        identity: &IdentityKey,
+        expected: ExpectedPeer,
+        limits: &Limits,
+        stop: &StopFlag,
+        attempts: &Attempts,
+    ) -> Result<TlsChannel, ChannelError> {
         let deadline = Instant::now() + limits.connect;
         let left = StopFlag::new();
         let _leave = RaiseOnDrop(left.clone());
@@ -96,13 +136,30 @@ impl Listener {
                 Err(_) => {}
             }
             match reports.recv_timeout(pause) {
-                Ok(Ok(link)) => return Ok(link),
+                Ok(Ok(link)) => {
+                    attempts.clear();
+                    return Ok(link);
+                }
                 Ok(Err(error)) if is_final(&error) => return Err(error),
-                Ok(Err(_)) => running -= 1,
+                Ok(Err(error)) => {
+                    running -= 1;
+                    attempts.note(&format!("somebody came, but {error}"));
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
     }
+}
+
+/// Where the peer is dialled, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<'a> {
+    /// `host:port` of the peer.
+    pub address: &'a str,
+    /// The proxy in between.
+    pub proxy: Option<&'a Proxy>,
+    /// Where failed attempts are noted.
+    pub attempts: &'a Attempts,
 }
 
 /// Dials `host:port`, again and again until `limits.connect` has passed: the peer may start later than we do.
@@ -118,6 +175,20 @@ pub fn dial(
     limits: &Limits,
     stop: &StopFlag,
 ) -> Result<TlsChannel, ChannelError> {
+    dial_by(&Route { address, proxy: None, attempts: &Attempts::default() }, identity, expected, limits, stop)
+}
+
+/// As [`dial`], by a route.
+///
+/// # Errors
+/// As there; Channel class also when the proxy refuses for good (`ProxyRefused`).
+pub fn dial_by(
+    route: &Route<'_>,
+    identity: &IdentityKey,
+    expected: ExpectedPeer,
+    limits: &Limits,
+    stop: &StopFlag,
+) -> Result<TlsChannel, ChannelError> {
     let deadline = Instant::now() + limits.connect;
     let mut reason = String::from("no attempt was possible");
     loop {
@@ -126,21 +197,53 @@ pub fn dial(
             Err(ChannelError::Timeout { .. }) => return Err(ChannelError::Io { doing: "dialling", reason }),
             Err(interrupted) => return Err(interrupted),
         }
-        match reach(address, deadline, stop) {
+        match reach_by(route, deadline, limits, stop) {
             Ok(socket) => {
                 let (connection, verifier) = config::dialling(identity, expected)?;
                 match open(socket, connection, &verifier, limits, stop, &StopFlag::new()) {
-                    Ok(link) => return Ok(link),
+                    Ok(link) => {
+                        route.attempts.clear();
+                        return Ok(link);
+                    }
                     Err(error) if is_final(&error) => return Err(error),
-                    Err(error) => reason = format!("{address} was reached, but {error}"),
+                    Err(error) => reason = format!("{} was reached, but {error}", route.address),
                 }
             }
-            Err(why) => reason = format!("{address}: {why}"),
+            Err(Missed::ForGood(error)) => return Err(error),
+            Err(Missed::ForNow(why)) => reason = why,
         }
-        let again = Instant::now() + RETRY;
-        while Instant::now() < again && !stop.is_raised() {
+        route.attempts.note(&reason);
+        let again = Instant::now() + if route.proxy.is_some() { RETRY_PROXY } else { RETRY };
+        while Instant::now() < again.min(deadline) && !stop.is_raised() {
             std::thread::sleep(PAUSE);
         }
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Missed {
+    /// Another one may succeed.
+    ForNow(String),
+    /// None will.
+    ForGood(ChannelError),
+}
+
+/// One attempt at a stream to the peer, through the proxy where there is one.
+fn reach_by(route: &Route<'_>, deadline: Instant, limits: &Limits, stop: &StopFlag) -> Result<TcpStream, Missed> {
+    let Some(proxy) = route.proxy else {
+        return reach(route.address, deadline, stop).map_err(|why| Missed::ForNow(format!("{}: {why}", route.address)));
+    };
+    let of_proxy = |why: &dyn std::fmt::Display| Missed::ForNow(format!("the proxy {}: {why}", proxy.address()));
+    let socket = reach(proxy.address(), deadline, stop).map_err(|why| of_proxy(&why))?;
+    let limit = limits.handshake.min(HANDSHAKE_MOST);
+    let until = deadline.min(Instant::now() + limit);
+    let prepared = socket.set_read_timeout(Some(PAUSE)).and_then(|()| socket.set_write_timeout(Some(PAUSE)));
+    prepared.map_err(|error| of_proxy(&error))?;
+    match tunnel(&socket, proxy, route.address, &|| check(until, limit, stop, "the proxy's answer")) {
+        Ok(()) => Ok(socket),
+        Err(error) if is_final(&error) => Err(Missed::ForGood(error)),
+        Err(ChannelError::Io { reason, .. }) => Err(of_proxy(&reason)),
+        Err(error) => Err(of_proxy(&error)),
     }
 }
 
@@ -192,7 +295,11 @@ impl Drop for RaiseOnDrop {
 fn is_final(error: &ChannelError) -> bool {
     matches!(
         error,
-        ChannelError::KeyMismatch { .. } | ChannelError::KeyRefused | ChannelError::Interrupted { .. } | ChannelError::PeerStopped { .. }
+        ChannelError::KeyMismatch { .. }
+            | ChannelError::KeyRefused
+            | ChannelError::Interrupted { .. }
+            | ChannelError::PeerStopped { .. }
+            | ChannelError::ProxyRefused { .. }
     )
 }
 
@@ -282,7 +389,7 @@ fn shake_hands(socket: &TcpStream, connection: &mut Connection, bounds: &dyn Fn(
     Ok(())
 }
 
-fn waits(error: &std::io::Error) -> bool {
+pub(super) fn waits(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
