@@ -4,6 +4,7 @@
 //! - `correlate_both`: this party is sender of `correlations` and receiver with `choices`; shares as in
 //!   [`ot_extension`].
 //! - `multiply_bits`: First holds bits a, Second bits b, both know a factor f: additive shares of a·b·f mod 2^bits.
+//! - `correlate_wide_both`: the same for vectors of numbers under one choice, several batches in the same two flights.
 //! - `and`: XOR shares of x and y give XOR shares of x ∧ y, entry by entry.
 //!
 //! **Security** semi-honest, as the extension. Nothing is opened.
@@ -34,6 +35,22 @@ pub struct OtPair {
     role: Role,
     sender: CotSender,
     receiver: CotReceiver,
+}
+
+/// A party's shares as OT sender and as OT receiver.
+pub type Shares = (Vec<u64>, Vec<u64>);
+
+/// A batch of OTs whose correlations are vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Wide<'a> {
+    /// This party's vectors as OT sender, one after the other.
+    pub correlations: &'a [u64],
+    /// Its choices as OT receiver, one a vector of the peer's.
+    pub choices: &'a [bool],
+    /// Numbers of a vector, at least 1.
+    pub width: usize,
+    /// Bits of a number.
+    pub bits: u32,
 }
 
 impl OtPair {
@@ -82,10 +99,31 @@ impl OtPair {
         choices: &[bool],
         bits: u32,
     ) -> Result<(Vec<u64>, Vec<u64>), CorrelationError> {
+        let mut shares = self.correlate_wide_both(channel, &[Wide { correlations, choices, width: 1, bits }])?;
+        Ok(shares.pop().unwrap_or_default())
+    }
+
+    /// As [`OtPair::correlate_both`] for batches of vectors, all in the same two flights: shares as sender and as receiver of
+    /// each batch.
+    ///
+    /// # Errors
+    /// As [`CotReceiver::correlate`]; Config class for a vector that is not whole.
+    pub fn correlate_wide_both(
+        &mut self,
+        channel: &mut (impl Channel + ?Sized),
+        batches: &[Wide<'_>],
+    ) -> Result<Vec<Shares>, CorrelationError> {
         // Flight 1: both requests. Flight 2: both answers.
-        let pending = self.receiver.request(channel, choices, bits)?;
-        let sent = self.sender.correlate(channel, correlations, bits)?;
-        Ok((sent, pending.finish(channel)?))
+        let mut pending = Vec::with_capacity(batches.len());
+        for batch in batches {
+            pending.push(self.receiver.request(channel, batch.choices, batch.width, batch.bits)?);
+        }
+        let (mut sent, mut payloads) = (Vec::with_capacity(batches.len()), Vec::new());
+        for batch in batches {
+            sent.push(self.sender.prepare(channel, batch.correlations, batch.width, batch.bits, &mut payloads)?);
+        }
+        ot_extension::send_payloads(channel, payloads)?;
+        sent.into_iter().zip(pending).map(|(sent, pending)| Ok((sent, pending.finish(channel)?))).collect()
     }
 
     /// Additive shares of a·b·factor mod 2^bits, a First's bits and b Second's.
@@ -138,10 +176,20 @@ pub fn declare_setup(meter: &mut Meter) {
 
 /// Notes the messages of [`OtPair::correlate_both`] with this many OTs as sender and as receiver.
 pub fn declare_both(meter: &mut Meter, as_sender: usize, as_receiver: usize, bits: u32) {
-    ot_extension::column_frames(as_receiver).for_each(|length| meter.sent(length));
-    ot_extension::column_frames(as_sender).for_each(|length| meter.received(length));
-    ot_extension::payload_frames(as_sender, bits).for_each(|length| meter.sent(length));
-    ot_extension::payload_frames(as_receiver, bits).for_each(|length| meter.received(length));
+    declare_wide_both(meter, &[(as_sender, as_receiver, 1, bits)]);
+}
+
+/// Notes the messages of [`OtPair::correlate_wide_both`]: of each batch the OTs as sender and as receiver, width and bits.
+pub fn declare_wide_both(meter: &mut Meter, batches: &[(usize, usize, usize, u32)]) {
+    let each = |meter: &mut Meter, note: fn(&mut Meter, &(usize, usize, usize, u32))| batches.iter().for_each(|batch| note(meter, batch));
+    each(meter, |meter, (_, receiver, ..)| ot_extension::column_frames(*receiver).for_each(|length| meter.sent(length)));
+    each(meter, |meter, (sender, ..)| ot_extension::column_frames(*sender).for_each(|length| meter.received(length)));
+    each(meter, |meter, (sender, _, width, bits)| {
+        ot_extension::payload_frames(*sender, *width, *bits).for_each(|length| meter.sent(length));
+    });
+    each(meter, |meter, (_, receiver, width, bits)| {
+        ot_extension::payload_frames(*receiver, *width, *bits).for_each(|length| meter.received(length));
+    });
 }
 
 /// Notes the messages of [`OtPair::multiply_bits`] on n entries.

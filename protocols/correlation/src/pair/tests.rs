@@ -91,3 +91,73 @@ fn unlike_lengths_are_our_own_fault() {
     );
     assert_eq!(error.class(), Class::Config);
 }
+
+#[test]
+fn vectors_under_one_choice_are_right_and_cost_what_is_declared() {
+    /// Width, bits, vectors and choices of either party.
+    type Batch = (usize, u32, [Vec<u64>; 2], [Vec<bool>; 2]);
+    cases("wide OTs", 12, |prg| {
+        let batches: Vec<Batch> = (0..1 + prg.below(3))
+            .map(|_| {
+                let (width, bits) = (1 + prg.below(40) as usize, 1 + prg.below(64) as u32);
+                let counts = [(); 2].map(|()| prg.below(40) as usize);
+                let vectors = counts.map(|count| (0..count * width).map(|_| prg.next_u64()).collect());
+                (width, bits, vectors, [bools(prg, counts[1]), bools(prg, counts[0])])
+            })
+            .collect();
+        let side = |c: &mut dyn Channel, role, at: usize| {
+            let mut ot = OtPair::setup(c, role).unwrap();
+            let each = batches.iter();
+            let batches = each.map(|(width, bits, c, x)| Wide { correlations: &c[at], choices: &x[at], width: *width, bits: *bits });
+            ot.correlate_wide_both(c, &batches.collect::<Vec<_>>()).unwrap()
+        };
+        let (first, second, cost_first, cost_second) = run_pair(|c| side(c, Role::First, 0), |c| side(c, Role::Second, 1));
+        for ((width, bits, vectors, choices), (a, b)) in batches.iter().zip(first.iter().zip(&second)) {
+            for (s, r, c, x) in [(&a.0, &b.1, &vectors[0], &choices[1]), (&b.0, &a.1, &vectors[1], &choices[0])] {
+                assert_eq!((s.len(), r.len()), (c.len(), c.len()));
+                for (i, c) in c.iter().enumerate() {
+                    assert_eq!(s[i].wrapping_add(r[i]) & mask(*bits), if x[i / width] { c & mask(*bits) } else { 0 });
+                }
+            }
+        }
+        for (at, measured) in [(0, cost_first), (1, cost_second)] {
+            let mut meter = Meter::default();
+            declare_setup(&mut meter);
+            let sizes = batches.iter().map(|(width, bits, _, x)| (x[1 - at].len(), x[at].len(), *width, *bits));
+            declare_wide_both(&mut meter, &sizes.collect::<Vec<_>>());
+            assert_eq!(meter.counters(), measured);
+        }
+    });
+}
+
+#[test]
+fn pads_of_a_vector_do_not_repeat() {
+    let (mut sent, ..) = run_pair(
+        |c| {
+            let mut ot = OtPair::setup(c, Role::First).unwrap();
+            ot.correlate_wide_both(c, &[Wide { correlations: &[0; 600], choices: &[], width: 300, bits: 64 }]).unwrap().remove(0).0
+        },
+        |c| {
+            let mut ot = OtPair::setup(c, Role::Second).unwrap();
+            ot.correlate_wide_both(c, &[Wide { correlations: &[], choices: &[true, false], width: 300, bits: 64 }]).unwrap()
+        },
+    );
+    sent.sort_unstable();
+    sent.dedup();
+    assert_eq!(sent.len(), 600);
+}
+
+#[test]
+fn vectors_that_are_not_whole_are_our_own_fault() {
+    let (errors, ..) = run_pair(
+        |c| {
+            let mut ot = OtPair::setup(c, Role::First).unwrap();
+            [(3, 2), (3, 0)].map(|(length, width)| {
+                let batch = Wide { correlations: &vec![1; length], choices: &[], width, bits: 8 };
+                ot.correlate_wide_both(c, &[batch]).err()
+            })
+        },
+        |c| OtPair::setup(c, Role::Second).map(|_| ()).unwrap(),
+    );
+    assert!(errors.into_iter().all(|error| error.unwrap().class() == Class::Config));
+}
