@@ -243,6 +243,7 @@ fn ranks_follow_scores_then_ids_and_shares_are_whole_numbers() {
 fn files_hold_what_is_listed_and_survive_any_id() {
     let ids: Vec<String> = ["plain", "with, comma", "with \"quotes\"", "\u{5ba2}\u{6237}"].map(str::to_owned).to_vec();
     let mut scored = Scored {
+        decisions: None,
         scores: vec![0.25, 0.75, 0.5, 0.125],
         earlier: Vec::new(),
         label: None,

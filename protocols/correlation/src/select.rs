@@ -36,10 +36,10 @@
 //! let shape = Shape { rows: 3, shared: 2, low: 1, high: 2 };
 //! let peer = std::thread::spawn(move || {
 //!     let mut ot = OtPair::setup(&mut b, Role::Second)?;
-//!     select::highest(&mut b, &mut ot, shape, &[0, 3], &[1])
+//!     select::highest(&mut b, &mut ot, shape, &[0, 3], &[1], &|_, _| ())
 //! });
 //! let mut ot = OtPair::setup(&mut a, Role::First)?;
-//! let ours = select::highest(&mut a, &mut ot, shape, &[5, 2, 7], &[1])?;
+//! let ours = select::highest(&mut a, &mut ot, shape, &[5, 2, 7], &[1], &|_, _| ())?;
 //! let theirs = peer.join().unwrap()?;
 //! let chosen: Vec<bool> = ours[0].iter().zip(&theirs[0]).map(|(a, b)| a ^ b).collect();
 //! assert_eq!(chosen, [false, true, false]);
@@ -109,7 +109,7 @@ impl Shape {
 }
 
 /// For each count the XOR shares of whether a row is among so many highest. `own` holds First's numbers of all rows, or Second's of the
-/// shared ones.
+/// shared ones. `progress` is told the bits done, of how many.
 ///
 /// # Errors
 /// Config class: a shape out of range, or another number of own numbers. Otherwise those of [`OtPair::correlate_both`].
@@ -119,6 +119,7 @@ pub fn highest(
     shape: Shape,
     own: &[u64],
     counts: &[usize],
+    progress: &dyn Fn(u64, u64),
 ) -> Result<Vec<Vec<bool>>, CorrelationError> {
     shape.check()?;
     let first = ot.role() == Role::First;
@@ -144,6 +145,7 @@ pub fn highest(
         }
         bits.resize(shape.rows, false);
         descent.step(channel, ot, &bits, position)?;
+        progress(u64::from(shape.bits() - position), u64::from(shape.bits()));
     }
     descent.ties(channel, ot)?;
     Ok(descent.chosen)
