@@ -121,6 +121,13 @@ impl OwnerPart {
         let mut others: Vec<usize> = (0..table.rows()).filter(|row| !common[*row]).collect();
         others.sort_unstable_by(|a, b| table.ids[*a].cmp(&table.ids[*b]));
         let (shift, factor) = reading.line(task);
+        if factor <= 0.0 {
+            return Err(Failure::new(
+                Exit::Data,
+                843,
+                "the model's unit of the partner's part is not above 0, so nothing can be compared in it",
+            ));
+        }
         let (mut alone, mut scores, mut unfamiliar) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(own) = &model.own_model {
             let predictors = own.predictors_of(&table.columns, &others)?;
@@ -206,3 +213,6 @@ fn in_table<T: Copy + Default>(order: &[usize], entries: Vec<T>) -> Vec<T> {
     order.iter().zip(entries).for_each(|(row, entry)| placed[*row] = entry);
     placed
 }
+
+#[cfg(test)]
+mod tests;

@@ -302,7 +302,8 @@ impl Reading {
     /// `factor` times; of [`Task::LogNormal`] sums beyond `log_cap` are equal.
     #[must_use]
     pub fn line(&self, task: Task) -> (f64, f64) {
-        let shift = if task == Task::LogNormal { self.variances.first().copied().unwrap_or_default().clamp(0.0, MOST_VARIANCE) / 2.0 } else { 0.0 };
+        let shift =
+            if task == Task::LogNormal { self.variances.first().copied().unwrap_or_default().clamp(0.0, MOST_VARIANCE) / 2.0 } else { 0.0 };
         (shift, self.partner_factors.first().copied().unwrap_or(1.0))
     }
 

@@ -179,7 +179,13 @@ impl Descent {
     }
 
     /// One bit of the sums, from the highest down.
-    fn step(&mut self, channel: &mut (impl Channel + ?Sized), ot: &mut OtPair, bits: &[bool], position: u32) -> Result<(), CorrelationError> {
+    fn step(
+        &mut self,
+        channel: &mut (impl Channel + ?Sized),
+        ot: &mut OtPair,
+        bits: &[bool],
+        position: u32,
+    ) -> Result<(), CorrelationError> {
         let products = self.products(channel, ot, bits, position)?;
         let counts: Vec<u64> = products.iter().map(|m| m.iter().map(|m| u64::from(*m)).sum()).collect();
         let beyond = self.beyond(channel, ot, &counts)?;

@@ -40,7 +40,12 @@ pub const MAX_BITS: u32 = 62;
 ///
 /// # Errors
 /// Config class: `bits` is out of range. Otherwise those of [`OtPair::and`].
-pub fn bits_of_sum(channel: &mut (impl Channel + ?Sized), ot: &mut OtPair, own: &[u64], bits: u32) -> Result<Vec<Vec<bool>>, CorrelationError> {
+pub fn bits_of_sum(
+    channel: &mut (impl Channel + ?Sized),
+    ot: &mut OtPair,
+    own: &[u64],
+    bits: u32,
+) -> Result<Vec<Vec<bool>>, CorrelationError> {
     if !(1..=MAX_BITS).contains(&bits) {
         return Err(CorrelationError::Width { bits, most: MAX_BITS });
     }

@@ -33,7 +33,8 @@ pub fn declare_highest(meter: &mut Meter, role: Role, shape: Shape, cuts: usize)
         for (start, end) in chunks(half.max(prefixes)) {
             let part = |length: usize| length.min(end) - start.min(length);
             let groups = [(part(half) + usize::from(start == 0), ring), (part(prefixes), 1)];
-            let batches: Vec<_> = groups.into_iter().filter(|(width, _)| *width > 0).map(|(width, bits)| (cuts, cuts, width, bits)).collect();
+            let batches: Vec<_> =
+                groups.into_iter().filter(|(width, _)| *width > 0).map(|(width, bits)| (cuts, cuts, width, bits)).collect();
             declare_wide_both(meter, &batches);
         }
         (half, prefixes) = (half / 2, 2 * prefixes);

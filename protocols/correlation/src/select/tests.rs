@@ -46,8 +46,7 @@ impl Selects for Real {
             let mut ot = OtPair::setup(c, role).unwrap();
             highest(c, &mut ot, case.shape, own, counts, &|_, _| ()).unwrap()
         };
-        let (a, b, cost_first, cost_second) =
-            run_pair(|c| side(c, Role::First, &case.first), |c| side(c, Role::Second, &case.second));
+        let (a, b, cost_first, cost_second) = run_pair(|c| side(c, Role::First, &case.first), |c| side(c, Role::Second, &case.second));
         assert_cost(case.shape, counts.len(), cost_first, cost_second);
         (a, b)
     }
@@ -94,12 +93,7 @@ fn selects(world: &impl Selects, case: &Case, counts: &[usize]) {
 fn both_worlds_choose_the_highest() {
     cases("selection", 20, |prg| {
         let rows = prg.below(80) as usize;
-        let shape = Shape {
-            rows,
-            shared: prg.below(rows as u64 + 1) as usize,
-            low: prg.below(6) as u32,
-            high: 1 + prg.below(9) as u32,
-        };
+        let shape = Shape { rows, shared: prg.below(rows as u64 + 1) as usize, low: prg.below(6) as u32, high: 1 + prg.below(9) as u32 };
         let spread = 1 + prg.below(16) as u32;
         let case = Case::random(prg, shape, spread);
         let counts: Vec<usize> = (0..prg.below(4)).map(|_| prg.below(rows as u64 + 3) as usize).collect();

@@ -42,7 +42,8 @@ impl Descent {
             let inside = self.beyond(channel, ot, &counts)?;
             let prefixes = here[0].len();
             let mut taken = Vec::new();
-            let (mut next_here, mut next_before) = (vec![Vec::with_capacity(2 * prefixes); cuts], vec![Vec::with_capacity(2 * prefixes); cuts]);
+            let (mut next_here, mut next_before) =
+                (vec![Vec::with_capacity(2 * prefixes); cuts], vec![Vec::with_capacity(2 * prefixes); cuts]);
             for start in (0..half.max(prefixes)).step_by(CHUNK) {
                 let part = |length: usize| start.min(length)..length.min(start + CHUNK);
                 let (rows, nodes) = (part(half), part(prefixes));
