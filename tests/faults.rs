@@ -4,7 +4,7 @@
 //! Over the real link the frame's step number and TLS catch what changes bytes on the way; here they are absent, so that what
 //! the protocols themselves notice is seen. Against a semi-honest peer a changed mask or share need not be noticed: such cells
 //! are counted as *undetected* with how far the model moved, and nothing is promised about them but an end without a panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/party.rs"]
 mod party;

@@ -18,7 +18,7 @@ use crate::training::opening::{self, DECISION_FRAME, Ledger};
 use colift_channel::{Channel, Meter};
 use colift_correlation::select::{Shape, declare_highest, highest};
 use colift_correlation::sum::{bits_of_sum, declare_bits_of_sum};
-use colift_correlation::{CorrelationError, OtPair, Role, pair};
+use colift_correlation::{CorrelationError, Form, OtPair, Role, pair};
 use colift_primitives::bits::packed_bytes;
 
 /// Bits of the partner's part: steps of 1/256 from −128 to 128.
@@ -102,7 +102,7 @@ pub(crate) fn release(
     let (mut chosen, mut answers) = (Vec::new(), Vec::new());
     let cuts = cuts(terms, sizes);
     if sizes.matched > 0 {
-        let mut ot = OtPair::setup(channel, role)?;
+        let mut ot = OtPair::setup_trees(channel, role)?;
         if !cuts.is_empty() {
             chosen = highest(channel, &mut ot, shape(sizes), &parts.ranks, &cuts, progress)?;
         }
@@ -145,11 +145,11 @@ pub(crate) fn declare(meter: &mut Meter, role: Role, terms: &ScoreTerms, sizes: 
         return;
     }
     let cuts = cuts(terms, sizes).len();
-    pair::declare_setup(meter);
-    declare_highest(meter, role, shape(sizes), cuts);
+    pair::declare_setup_trees(meter);
+    declare_highest(meter, Form::Trees, role, shape(sizes), cuts);
     let answers = lists(terms, ScoreOutput::YesNo);
     if answers {
-        declare_bits_of_sum(meter, role, sizes.matched, PART_BITS);
+        declare_bits_of_sum(meter, Form::Trees, role, sizes.matched, PART_BITS);
     }
     let columns = [
         (lists(terms, ScoreOutput::Decile), sizes.users, DECILE_BITS),

@@ -23,7 +23,7 @@ pub mod sum;
 pub mod vole;
 
 pub use error::CorrelationError;
-pub use ot_extension::{CotReceiver, CotSender};
+pub use ot_extension::{CotReceiver, CotSender, Form};
 pub use pair::OtPair;
 pub use security::Security;
 

@@ -4,19 +4,23 @@
 //! s (sender) and r (receiver) with **s + r = x·c mod 2^bits**. Inside: rows q = t + x·Δ over GF(2)^128 (a = b + c·Δ).
 //! A wide OT ([`Wide`](crate::pair::Wide)): c is a vector of `width` numbers under one x.
 //!
+//! **Forms** the rows come from 128 columns of two generators each ([`Form::Columns`]), or from 32 trees of sixteen
+//! ([`Form::Trees`]): a quarter of the receiver's bytes for twice the generators' and one message more at setup.
+//!
 //! **Security** semi-honest. The receiver's columns are masked by a PRG of the base seeds. The sender's payload is masked
 //! by the tweakable correlation-robust hash TMMO; every OT of a direction has its own tweak, a wide one as many as its pad
 //! has blocks of 128 bits. A *malicious* receiver could
 //! send columns that belong to no choice vector and learn bits of Δ: no check against that is made here.
 //!
-//! **Cost** n OTs: the receiver sends 16·128·⌈n/128⌉ bytes, the sender ⌈n·width·bits/8⌉, in frames of at most 2^16 OTs; two
+//! **Cost** n OTs: the receiver sends 16·128·⌈n/128⌉ bytes, of trees 4·128·⌈n/128⌉, the sender ⌈n·width·bits/8⌉, in frames of at most 2^16 OTs; two
 //! one-way flights, whatever n. Frames are cut at 2^16 OTs and each rounds up on its own.
 //!
-//! **Messages** receiver: 128 columns T_j ⊕ PRG(k_j1) ⊕ x, T_j = PRG(k_j0), column after column, padded to 128 rows ·
+//! **Messages** receiver: 128 columns T_j ⊕ PRG(k_j1) ⊕ x, T_j = PRG(k_j0), or of each tree the sum of all leaves' streams ⊕ x, column
+//! after column, padded to 128 rows ·
 //! sender: H(q) − H(q ⊕ Δ) + c, packed to `bits` bits.
 //!
 //! **Source** Ishai, Kilian, Nissim, Petrank (CRYPTO 2003) in the form of ePrint 2013/552 (ALSZ), §5; hash of ePrint
-//! 2019/074. Deviation: ring payloads of a stated width.
+//! 2019/074. Trees: ePrint 2022/192 (SoftSpokenOT), k = 4. Deviation: ring payloads of a stated width.
 //!
 //! **Example**
 //! ```
@@ -31,13 +35,14 @@
 //! ```
 
 use crate::base_ot::{self, BaseReceiver, BaseSender};
+use crate::bit_vole::small_trees::{self, Leaves};
 use crate::columns::{correct, expand};
 use crate::{CorrelationError, Role};
 use colift_channel::{Channel, Kind, Meter};
 use colift_primitives::aes::TweakableHash;
 use colift_primitives::bits::{Bits, mask, pack, packed_bytes, transpose_columns, unpack};
 use colift_primitives::rng::{Prg, Seed, os_bytes};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 const COLUMNS: Kind = Kind { code: 0x0320, name: "OT extension: columns" };
 const PAYLOAD: Kind = Kind { code: 0x0321, name: "OT extension: payload" };
@@ -47,17 +52,48 @@ pub const FRAME_OTS: usize = 1 << 16;
 /// Widest ring.
 pub const MAX_BITS: u32 = 64;
 
+/// Where the rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// 128 columns: 16 bytes an OT.
+    Columns,
+    /// 32 trees for four columns each: 4 bytes an OT.
+    Trees,
+}
+
+impl Form {
+    /// Bytes of the receiver's message for so many rows.
+    fn message_bytes(self, rows: usize) -> usize {
+        match self {
+            Self::Columns => 16 * rows,
+            Self::Trees => 4 * rows,
+        }
+    }
+}
+
+/// The sender's generators: of each column that of one bit of Δ, or of each tree all leaves but one.
+enum SenderStreams {
+    Columns(Vec<Prg>),
+    Trees(Vec<Leaves>),
+}
+
+/// The receiver's generators.
+enum ReceiverStreams {
+    Columns(Vec<[Prg; 2]>),
+    Trees(Vec<Leaves>),
+}
+
 /// The OT sender's side of one direction: holds Δ. Wiped on drop.
 pub struct CotSender {
     delta: Zeroizing<u128>,
-    columns: Vec<Prg>,
+    streams: SenderStreams,
     tweak: u128,
     hash: TweakableHash,
 }
 
 /// The OT receiver's side of one direction.
 pub struct CotReceiver {
-    columns: Vec<[Prg; 2]>,
+    streams: ReceiverStreams,
     tweak: u128,
     hash: TweakableHash,
 }
@@ -88,7 +124,20 @@ impl CotSender {
     }
 
     pub(crate) fn from_base(delta: Zeroizing<u128>, seeds: Vec<Seed>) -> Self {
-        Self { delta, columns: seeds.iter().map(Prg::from_seed).collect(), tweak: 0, hash: TweakableHash::new() }
+        Self { delta, streams: SenderStreams::Columns(seeds.iter().map(Prg::from_seed).collect()), tweak: 0, hash: TweakableHash::new() }
+    }
+
+    /// As [`CotSender::from_base`], with trees regrown from the peer's sums.
+    pub(crate) fn from_trees(delta: Zeroizing<u128>, seeds: &[Seed], sums: &[u8]) -> Self {
+        let trees = small_trees::regrow(*delta, seeds, sums);
+        Self { delta, streams: SenderStreams::Trees(trees), tweak: 0, hash: TweakableHash::new() }
+    }
+
+    fn form(&self) -> Form {
+        match self.streams {
+            SenderStreams::Columns(_) => Form::Columns,
+            SenderStreams::Trees(_) => Form::Trees,
+        }
     }
 
     /// Correlated OTs: this side's additive shares s with s + r = x·c mod 2^bits.
@@ -121,20 +170,26 @@ impl CotSender {
         check_vectors(correlations.len(), width)?;
         let mut shares = Vec::with_capacity(correlations.len());
         for chunk in correlations.chunks(FRAME_OTS * width) {
-            let columns = channel.receive(COLUMNS, 16 * padded(chunk.len() / width))?;
+            let columns = channel.receive(COLUMNS, self.form().message_bytes(padded(chunk.len() / width)))?;
             payloads.push(self.answer(columns, chunk, width, bits, &mut shares));
         }
         Ok(shares)
     }
 
     /// Rows q from the peer's columns; the payload; this side's shares are appended.
-    fn answer(&mut self, mut columns: Vec<u8>, correlations: &[u64], width: usize, bits: u32, shares: &mut Vec<u64>) -> Vec<u8> {
+    fn answer(&mut self, message: Vec<u8>, correlations: &[u64], width: usize, bits: u32, shares: &mut Vec<u64>) -> Vec<u8> {
         let count = correlations.len() / width;
         let rows = padded(count);
         let delta = *self.delta;
-        correct(&mut columns, rows, delta, &mut self.columns);
+        let columns = match &mut self.streams {
+            SenderStreams::Columns(generators) => {
+                let mut columns = Zeroizing::new(message);
+                correct(&mut columns, rows, delta, generators);
+                columns
+            }
+            SenderStreams::Trees(trees) => small_trees::correct(&message, rows, delta, trees),
+        };
         let mut zero = Zeroizing::new(transpose_columns(&columns, rows).unwrap_or_default());
-        columns.zeroize();
         zero.truncate(count);
         let one = Zeroizing::new(zero.iter().map(|q| q ^ delta).collect::<Vec<u128>>());
         let zero = pads(&self.hash, &zero, self.tweak, width, bits);
@@ -195,7 +250,13 @@ impl CotReceiver {
 
     pub(crate) fn from_base(seeds: Vec<[Seed; 2]>) -> Self {
         let columns = seeds.iter().map(|[zero, one]| [Prg::from_seed(zero), Prg::from_seed(one)]).collect();
-        Self { columns, tweak: 0, hash: TweakableHash::new() }
+        Self { streams: ReceiverStreams::Columns(columns), tweak: 0, hash: TweakableHash::new() }
+    }
+
+    /// As [`CotReceiver::from_base`], with fresh trees; also the message of their sums.
+    pub(crate) fn from_trees(seeds: &[[Seed; 2]]) -> Result<(Self, Vec<u8>), CorrelationError> {
+        let (sums, trees) = small_trees::grow(seeds)?;
+        Ok((Self { streams: ReceiverStreams::Trees(trees), tweak: 0, hash: TweakableHash::new() }, sums))
     }
 
     /// Correlated OTs: this side's additive shares r with s + r = x·c mod 2^bits.
@@ -232,7 +293,10 @@ impl CotReceiver {
         let rows = padded(choices.len());
         let mut packed = Zeroizing::new(Bits::from_bools(choices.iter().copied()).to_bytes());
         packed.resize(rows / 8, 0);
-        let (message, own) = expand(&packed, rows, &mut self.columns);
+        let (message, own) = match &mut self.streams {
+            ReceiverStreams::Columns(generators) => expand(&packed, rows, generators),
+            ReceiverStreams::Trees(trees) => small_trees::expand(&packed, rows, trees),
+        };
         let mut rows_t = Zeroizing::new(transpose_columns(&own, rows).unwrap_or_default());
         rows_t.truncate(choices.len());
         own_pads.extend(pads(&self.hash, &rows_t, self.tweak, width, bits).iter());
@@ -280,8 +344,8 @@ fn frames(n: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Payload lengths of the column frames of n OTs.
-pub(crate) fn column_frames(n: usize) -> impl Iterator<Item = usize> {
-    frames(n).map(|count| 16 * padded(count))
+pub(crate) fn column_frames(n: usize, form: Form) -> impl Iterator<Item = usize> {
+    frames(n).map(move |count| form.message_bytes(padded(count)))
 }
 
 /// Payload lengths of the answer's frames, for vectors of `width` numbers.
@@ -291,13 +355,13 @@ pub(crate) fn payload_frames(n: usize, width: usize, bits: u32) -> impl Iterator
 
 /// Notes the messages of n correlated OTs as the OT sender sees them.
 pub fn declare_sender(meter: &mut Meter, n: usize, bits: u32) {
-    column_frames(n).for_each(|length| meter.received(length));
+    column_frames(n, Form::Columns).for_each(|length| meter.received(length));
     payload_frames(n, 1, bits).for_each(|length| meter.sent(length));
 }
 
 /// Notes the messages of n correlated OTs as the OT receiver sees them.
 pub fn declare_receiver(meter: &mut Meter, n: usize, bits: u32) {
-    column_frames(n).for_each(|length| meter.sent(length));
+    column_frames(n, Form::Columns).for_each(|length| meter.sent(length));
     payload_frames(n, 1, bits).for_each(|length| meter.received(length));
 }
 

@@ -9,7 +9,7 @@
 //!
 //! **Security** semi-honest, as the extension. Nothing is opened.
 //!
-//! **Cost** setup: one round, 8,224 bytes of payload each way. `and` of n: two OTs a gate, one in each direction.
+//! **Cost** setup: one round, 8,224 bytes of payload each way; of trees two rounds and 4,096 bytes more. `and` of n: two OTs a gate, one in each direction.
 //! `multiply_bits` of n: n OTs, half in each direction so that both lanes of the link carry the same. Each two flights.
 //!
 //! **Messages** those of the base OTs and the extension; both parties send before either waits.
@@ -26,7 +26,8 @@
 //! # Ok::<(), colift_correlation::CorrelationError>(())
 //! ```
 
-use crate::ot_extension::{self, CotReceiver, CotSender};
+use crate::bit_vole::{SUMS, small_trees};
+use crate::ot_extension::{self, CotReceiver, CotSender, Form};
 use crate::{CorrelationError, Role, base_ot};
 use colift_channel::{Channel, Meter};
 
@@ -68,6 +69,23 @@ impl OtPair {
         let sender = CotSender::from_base(delta, as_sender.finish(&key)?);
         let receiver = CotReceiver::from_base(as_receiver.finish(&points)?);
         Ok(Self { role, sender, receiver })
+    }
+
+    /// As [`OtPair::setup`] in the form of trees, with one message more each way: for protocols of many OTs.
+    ///
+    /// # Errors
+    /// As [`OtPair::setup`].
+    pub fn setup_trees(channel: &mut (impl Channel + ?Sized), role: Role) -> Result<Self, CorrelationError> {
+        let (as_sender, delta) = CotSender::start(role)?;
+        let as_receiver = CotReceiver::start(role)?;
+        channel.send(base_ot::POINTS, as_sender.message())?;
+        channel.send(base_ot::KEY, as_receiver.message())?;
+        let points = channel.receive(base_ot::POINTS, base_ot::POINTS_BYTES)?;
+        let key = channel.receive(base_ot::KEY, base_ot::KEY_BYTES)?;
+        let (receiver, sums) = CotReceiver::from_trees(&as_receiver.finish(&points)?)?;
+        channel.send(SUMS, &sums)?;
+        let sums = channel.receive(SUMS, small_trees::BYTES)?;
+        Ok(Self { role, sender: CotSender::from_trees(delta, &as_sender.finish(&key)?, &sums), receiver })
     }
 
     /// This party's role.
@@ -174,35 +192,46 @@ pub fn declare_setup(meter: &mut Meter) {
     meter.received(base_ot::KEY_BYTES);
 }
 
-/// Notes the messages of [`OtPair::correlate_both`] with this many OTs as sender and as receiver.
+/// Notes the messages of [`OtPair::setup_trees`], the same for both roles.
+pub fn declare_setup_trees(meter: &mut Meter) {
+    declare_setup(meter);
+    meter.sent(small_trees::BYTES);
+    meter.received(small_trees::BYTES);
+}
+
+/// Notes the messages of [`OtPair::correlate_both`] in the form of columns with this many OTs as sender and as receiver.
 pub fn declare_both(meter: &mut Meter, as_sender: usize, as_receiver: usize, bits: u32) {
-    declare_wide_both(meter, &[(as_sender, as_receiver, 1, bits)]);
+    declare_wide_both(meter, Form::Columns, &[(as_sender, as_receiver, 1, bits)]);
 }
 
 /// Notes the messages of [`OtPair::correlate_wide_both`]: of each batch the OTs as sender and as receiver, width and bits.
-pub fn declare_wide_both(meter: &mut Meter, batches: &[(usize, usize, usize, u32)]) {
-    let each = |meter: &mut Meter, note: fn(&mut Meter, &(usize, usize, usize, u32))| batches.iter().for_each(|batch| note(meter, batch));
-    each(meter, |meter, (_, receiver, ..)| ot_extension::column_frames(*receiver).for_each(|length| meter.sent(length)));
-    each(meter, |meter, (sender, ..)| ot_extension::column_frames(*sender).for_each(|length| meter.received(length)));
-    each(meter, |meter, (sender, _, width, bits)| {
-        ot_extension::payload_frames(*sender, *width, *bits).for_each(|length| meter.sent(length));
-    });
-    each(meter, |meter, (_, receiver, width, bits)| {
-        ot_extension::payload_frames(*receiver, *width, *bits).for_each(|length| meter.received(length));
-    });
-}
-
-/// Notes the messages of [`OtPair::multiply_bits`] on n entries.
-pub fn declare_multiply_bits(meter: &mut Meter, role: Role, n: usize, bits: u32) {
-    match role {
-        Role::First => declare_both(meter, n / 2, n - n / 2, bits),
-        Role::Second => declare_both(meter, n - n / 2, n / 2, bits),
+pub fn declare_wide_both(meter: &mut Meter, form: Form, batches: &[(usize, usize, usize, u32)]) {
+    for (_, as_receiver, ..) in batches {
+        ot_extension::column_frames(*as_receiver, form).for_each(|length| meter.sent(length));
+    }
+    for (as_sender, ..) in batches {
+        ot_extension::column_frames(*as_sender, form).for_each(|length| meter.received(length));
+    }
+    for (as_sender, _, width, bits) in batches {
+        ot_extension::payload_frames(*as_sender, *width, *bits).for_each(|length| meter.sent(length));
+    }
+    for (_, as_receiver, width, bits) in batches {
+        ot_extension::payload_frames(*as_receiver, *width, *bits).for_each(|length| meter.received(length));
     }
 }
 
+/// Notes the messages of [`OtPair::multiply_bits`] on n entries.
+pub fn declare_multiply_bits(meter: &mut Meter, form: Form, role: Role, n: usize, bits: u32) {
+    let (sending, receiving) = match role {
+        Role::First => (n / 2, n - n / 2),
+        Role::Second => (n - n / 2, n / 2),
+    };
+    declare_wide_both(meter, form, &[(sending, receiving, 1, bits)]);
+}
+
 /// Notes the messages of [`OtPair::and`] on n entries.
-pub fn declare_and(meter: &mut Meter, n: usize) {
-    declare_both(meter, n, n, 1);
+pub fn declare_and(meter: &mut Meter, form: Form, n: usize) {
+    declare_wide_both(meter, form, &[(n, n, 1, 1)]);
 }
 
 #[cfg(test)]

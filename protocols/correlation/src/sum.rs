@@ -28,7 +28,7 @@
 //! ```
 
 use crate::pair::{declare_and, declare_multiply_bits};
-use crate::{CorrelationError, OtPair, Role};
+use crate::{CorrelationError, Form, OtPair, Role};
 use colift_channel::{Channel, Meter};
 
 /// Sums that are worked on at a time.
@@ -73,11 +73,11 @@ pub fn bits_of_sum(
 }
 
 /// Notes the messages of [`bits_of_sum`] on n sums.
-pub fn declare_bits_of_sum(meter: &mut Meter, role: Role, n: usize, bits: u32) {
+pub fn declare_bits_of_sum(meter: &mut Meter, form: Form, role: Role, n: usize, bits: u32) {
     for start in (0..n).step_by(CHUNK) {
         let count = CHUNK.min(n - start);
-        declare_multiply_bits(meter, role, count, 1);
-        (1..bits).for_each(|_| declare_and(meter, count));
+        declare_multiply_bits(meter, form, role, count, 1);
+        (1..bits).for_each(|_| declare_and(meter, form, count));
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
                 for (role, measured) in [(Role::First, first), (Role::Second, second)] {
                     let mut meter = Meter::default();
                     declare_setup(&mut meter);
-                    declare_bits_of_sum(&mut meter, role, n, bits);
+                    declare_bits_of_sum(&mut meter, Form::Columns, role, n, bits);
                     assert_eq!(meter.counters(), measured);
                 }
             });

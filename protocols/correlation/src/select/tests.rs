@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use super::*;
-use crate::pair::declare_setup;
+use crate::Form;
+use crate::pair::declare_setup_trees;
 use colift_channel::{Class, Counters, Meter};
 use colift_primitives::rng::Prg;
 use colift_testkit::{cases, run_pair};
@@ -43,7 +44,7 @@ struct Ideal;
 impl Selects for Real {
     fn run(&self, case: &Case, counts: &[usize]) -> (Vec<Vec<bool>>, Vec<Vec<bool>>) {
         let side = |c: &mut dyn Channel, role, own: &[u64]| {
-            let mut ot = OtPair::setup(c, role).unwrap();
+            let mut ot = OtPair::setup_trees(c, role).unwrap();
             highest(c, &mut ot, case.shape, own, counts, &|_, _| ()).unwrap()
         };
         let (a, b, cost_first, cost_second) = run_pair(|c| side(c, Role::First, &case.first), |c| side(c, Role::Second, &case.second));
@@ -66,8 +67,8 @@ impl Selects for Ideal {
 fn assert_cost(shape: Shape, cuts: usize, first: Counters, second: Counters) {
     for (role, measured) in [(Role::First, first), (Role::Second, second)] {
         let mut meter = Meter::default();
-        declare_setup(&mut meter);
-        declare_highest(&mut meter, role, shape, cuts);
+        declare_setup_trees(&mut meter);
+        declare_highest(&mut meter, Form::Trees, role, shape, cuts);
         assert_eq!(meter.counters(), measured, "{shape:?}, {cuts} cuts, {role:?}");
     }
 }
@@ -164,7 +165,7 @@ fn bytes_and_seconds_a_user() {
         let tenths: Vec<usize> = (1..10).map(|tenth| (tenth * rows).div_ceil(10)).collect();
         for (name, counts) in [("yes_no", &[][..]), ("top_share", &[2 * rows / 5][..]), ("decile", &tenths)] {
             let side = |c: &mut dyn Channel, role, own: &[u64]| {
-                let mut ot = OtPair::setup(c, role).unwrap();
+                let mut ot = OtPair::setup_trees(c, role).unwrap();
                 let before = c.counters();
                 if counts.is_empty() {
                     let own: Vec<u64> = own.iter().map(|own| own & 0xffff).collect();
