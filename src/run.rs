@@ -5,6 +5,7 @@
 //! [`partner`]. Nothing is written here: the caller writes what an [`Outcome`] holds.
 
 pub(crate) mod agree;
+pub(crate) mod decisions;
 mod facts;
 mod judge;
 mod kept;
@@ -228,6 +229,7 @@ pub fn over_keeping(
         test_users: joint.rows_of(Split::Test).len(),
         own_weights: joint.trained.first().map_or(0, |head| head.coefficients.len() + usize::from(job.side() == Side::Owner)),
         functions: joint.trained.len(),
+        ranked: 0,
     };
     let mut outcome = match job.side() {
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, training, joint, &mut ledger)?)),
@@ -327,6 +329,10 @@ pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
                 Disclosure::ScoresToOwner => {
                     let users = grouped((most / times) as u64);
                     ("owner", format!("{times} numbers for each of {users} {scored}: the partner's parts of the {times} predictors"))
+                }
+                Disclosure::DecisionsToOwner => {
+                    let columns = if times == 1 { "one column".to_owned() } else { format!("{times} columns") };
+                    ("owner", format!("{columns} of decisions with {count} shared entries in all; no score"))
                 }
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
                 Disclosure::ConvergedAndInRange if times == 1 => ("both", "one bit: the training converged and stayed in range".to_owned()),

@@ -1,10 +1,12 @@
 //! Batch scoring: users of both sides get the score of a stored model, each side applying its own half.
 //!
 //! `prepare` loads and checks the own half and reads the own file, before a network byte; `over` does the rest: terms →
-//! matching → the partner's rounded part of the logits to the owner → the owner's part added. Users that the partner lacks get
+//! matching → the partner's rounded part of the logits to the owner → the owner's part added; or, where the job opens decisions only
+//! ([`mod@decisions`]), both parts into a protocol that ends with those. Users that the partner lacks get
 //! the owner's own model. No label and no split is needed. Nothing is written here: the caller writes what an [`Outcome`]
 //! holds, with the help of [`rank`] and [`mod@write`].
 
+mod decisions;
 mod half;
 pub mod rank;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::resources::StageClock;
 use crate::run::{
     FEWEST_PARTNER_COLUMNS, Facts, Forgetful, Keep, KeptMatching, Opening, Ran, agree, align_table, matching_terms, opened, scores,
 };
+use crate::scoring::rank::Decisions;
 use crate::training::heads::{Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
@@ -58,8 +61,10 @@ impl Ran for Outcome {
     }
 }
 
-/// The owner's scores, one a row of its table.
+/// The owner's scores, or decisions without scores, one a row of its table.
 pub struct Scored {
+    /// Decisions that were released without scores; every list of scores is empty then.
+    pub decisions: Option<Decisions>,
     /// Predictions: probabilities, or expected numbers or amounts; of several labels the last one's.
     pub scores: Vec<f64>,
     /// Labels before it by name, with their predictions.
@@ -171,7 +176,17 @@ pub fn over_keeping(
     progress.stage("scoring", 0, 1);
     let mine = model.predictors_of(&table.columns, &aligned.rows)?;
     let mut unfamiliar = mine.unfamiliar;
+    let mut notes = first_look(prepared);
+    let mut ranked = 0;
     let scored = match job.side() {
+        _ if job.shared().reveals(Disclosure::DecisionsToOwner) => {
+            let release = decisions::Release { channel: &mut *channel, role, ledger: &mut ledger, prepared, aligned: &aligned, progress };
+            let decided = release.run(mine.values.first().map(Vec::as_slice).unwrap_or_default())?;
+            ranked = decided.ranked;
+            notes.extend(decided.notes);
+            Unfamiliar::add(&mut unfamiliar, decided.unfamiliar);
+            decided.decisions.map(|decisions| Scored::decided(decisions, &aligned.rows, table.rows()))
+        }
         Side::Partner => {
             for head in &mine.values {
                 scores::send(channel, &mut ledger, head)?;
@@ -198,7 +213,7 @@ pub fn over_keeping(
             Some(scored)
         }
     };
-    let sizes = Opening { matched, functions: mine.values.len(), ..Opening::default() };
+    let sizes = Opening { matched, functions: mine.values.len(), ranked, ..Opening::default() };
     let facts = Facts { opened_before, ..Facts::new(&ledger, job.shared(), job.side(), sizes)? };
     agree::finished(channel, job.side())?;
     progress.stage("scoring", 1, 1);
@@ -206,7 +221,6 @@ pub fn over_keeping(
 
     let mut report = counts(prepared, matched as u64, aligned.peer_rows);
     report.opened = opened(&ledger, job.side(), "common users");
-    let mut notes = first_look(prepared);
     for found in unfamiliar.iter().map(ToString::to_string) {
         progress.note(&format!("warning: {found}"));
         notes.push(found);
@@ -229,12 +243,20 @@ impl Scored {
     fn empty(model: &ModelFile, rows: usize) -> Self {
         let none = || vec![f64::NAN; rows];
         Self {
+            decisions: None,
             scores: none(),
             earlier: model.earlier_labels.iter().map(|label| (label.clone(), none())).collect(),
             label: model.label.clone().filter(|_| !model.earlier_labels.is_empty()),
             probabilities: (model.task == Task::Hurdle).then(none),
             joint: vec![false; rows],
         }
+    }
+
+    /// Decisions alone, with the rows that both sides know.
+    fn decided(decisions: Decisions, matched: &[usize], rows: usize) -> Self {
+        let mut joint = vec![false; rows];
+        matched.iter().for_each(|row| joint[*row] = true);
+        Self { decisions: Some(decisions), scores: Vec::new(), earlier: Vec::new(), label: None, probabilities: None, joint }
     }
 
     /// Writes the predictions of some rows, label by label; later labels are raised to earlier ones.
@@ -281,7 +303,14 @@ pub fn first_look(prepared: &Prepared) -> Vec<String> {
         notes.push(format!("{rows} no usable id and cannot be scored, first row {}: see not_scored.csv", grouped(*first)));
     }
     let (features, functions) = (model.coefficients.0.len(), model.functions());
-    if job.side() == Side::Partner && features < FEWEST_PARTNER_COLUMNS * functions {
+    let deciding = job.shared().reveals(Disclosure::DecisionsToOwner);
+    if deciding && job.side() == Side::Partner && job.shared().terms().validity.max_runs.is_none() {
+        notes.push(
+            "decisions go to the owner without a limit of runs: by runs with other parts of its own it can find each user's part of the score, a bit a run; agree on max_runs"
+                .to_owned(),
+        );
+    }
+    if !deciding && job.side() == Side::Partner && features < FEWEST_PARTNER_COLUMNS * functions {
         let each = if functions == 1 {
             "each score is one linear function of them".to_owned()
         } else {

@@ -4,7 +4,7 @@
 //! Over the real link the frame's step number and TLS catch what changes bytes on the way; here they are absent, so that what
 //! the protocols themselves notice is seen. Against a semi-honest peer a changed mask or share need not be noticed: such cells
 //! are counted as *undetected* with how far the model moved, and nothing is promised about them but an end without a panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/party.rs"]
 mod party;
@@ -19,7 +19,7 @@ use colift_channel::memory::{MemoryChannel, pair, pair_with_idle};
 use colift_channel::record::{Direction, Entry, Recorder};
 use colift_channel::{Channel, Kind};
 use colift_primitives::rng::os_bytes;
-use party::{Content, Ended, ScoreWorld, Sizes, Terms, World, numbers, play, play_scoring, score_world, world};
+use party::{Content, Ended, ScoreWorld, Sizes, Terms, World, numbers, play, play_scoring, score_world, score_world_with, world};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,9 +53,9 @@ fn phase_of_kind(code: u16) -> Option<&'static str> {
         0x0120 => "terms",
         0x0201..=0x0205 => "matching",
         0x0582 => "split",
-        0x0121 => "columns",
+        0x0121 | 0x0502 => "columns",
         0x0301..=0x0311 | 0x0401 => "setup",
-        0x0580 | 0x0581 | 0x0583 => "openings",
+        0x0580 | 0x0581 | 0x0583 | 0x0586 => "openings",
         0x0122 => "finished",
         _ => return None,
     })
@@ -156,9 +156,12 @@ fn run_scoring(world: &ScoreWorld, honest: &[Vec<f64>; 2], cell: &Cell) -> (Vec<
     judge(cell, start, [numbers_of(owner, scores), numbers_of(partner, scores)], honest, fired_a || fired_b)
 }
 
-/// The owner's scores in the order of its table.
+/// The owner's scores in the order of its table, or its decisions.
 fn scores(outcome: &scoring::Outcome) -> Vec<f64> {
-    outcome.scored.as_ref().map_or(Vec::new(), |scored| scored.scores.clone())
+    let Some(scored) = &outcome.scored else { return Vec::new() };
+    let Some(decisions) = &scored.decisions else { return scored.scores.clone() };
+    let bits = decisions.top.iter().chain(&decisions.yes).map(|bit| f64::from(u8::from(*bit)));
+    decisions.deciles.iter().map(|decile| f64::from(*decile)).chain(bits).collect()
 }
 
 /// What must not have happened, and how the cell ended.
@@ -274,17 +277,37 @@ fn every_fault_at_every_message_of_a_scoring_ends_both_sides_by_name() {
     let seed: u64 = from_environment(SEED_VARIABLE).unwrap_or_else(|| u64::from_le_bytes(*os_bytes::<8>().unwrap()) >> 16);
     println!("{SEED_VARIABLE}={seed}");
     let world = score_world(TINY, Content::Normal, 3);
+    let honest = spoil_scoring(&world, seed, |_, _| true);
+    assert_eq!((honest[0].len(), honest[1].len()), (TINY.owner_rows, 0));
+}
+
+/// The same where decisions are computed on shares: of each kind of message the first ones and the last one.
+#[test]
+fn faults_at_messages_of_a_release_of_decisions_end_both_sides_by_name() {
+    let seed: u64 = from_environment(SEED_VARIABLE).unwrap_or_else(|| u64::from_le_bytes(*os_bytes::<8>().unwrap()) >> 16);
+    println!("{SEED_VARIABLE}={seed}");
+    let lines = "output = [\"yes_no\", \"top_share\", \"decile\"]\ntop_share = 0.3\nthreshold = 0.6\n\
+                 reveal = [\"overlap_to_both\", \"decisions_to_owner\"]";
+    let world = score_world_with(TINY, Content::Normal, 3, lines);
+    let honest = spoil_scoring(&world, seed, |place, of| place < 2 || place + 1 == of);
+    assert_eq!((honest[0].len(), honest[1].len()), (3 * TINY.owner_rows, 0));
+}
+
+/// Commits every fault at the chosen messages of either side, by place among those of its kind and their number; the honest results.
+fn spoil_scoring(world: &ScoreWorld, seed: u64, chosen: impl Fn(usize, usize) -> bool) -> [Vec<f64>; 2] {
     let (a, b) = pair();
     let log = |recorder: Recorder<_>| recorder.into_parts().1;
-    let ((owner, owner_log), (partner, partner_log)) = play_scoring(&world, (Recorder::new(a), Recorder::new(b)), log, log);
+    let ((owner, owner_log), (partner, partner_log)) = play_scoring(world, (Recorder::new(a), Recorder::new(b)), log, log);
     let honest = [scores(&owner.unwrap().unwrap()), scores(&partner.unwrap().unwrap())];
-    assert_eq!((honest[0].len(), honest[1].len()), (TINY.owner_rows, 0));
     let mut cells = Vec::new();
     for (owner, log) in [(true, &owner_log), (false, &partner_log)] {
-        for (at, entry) in log.iter().filter(|entry| entry.direction == Direction::Sent).enumerate() {
-            let code = entry.kind.code;
-            let phase = phase_of_kind(code).expect("a phase for every message");
-            cells.extend(Fault::ALL.map(|fault| Cell { fault, owner, at, phase, code, seed: seed.wrapping_add(at as u64) }));
+        let sent: Vec<u16> = log.iter().filter(|entry| entry.direction == Direction::Sent).map(|entry| entry.kind.code).collect();
+        for (at, code) in sent.iter().copied().enumerate() {
+            let of_kind = |codes: &[u16]| codes.iter().filter(|other| **other == code).count();
+            if chosen(of_kind(&sent[..at]), of_kind(&sent)) {
+                let phase = phase_of_kind(code).or(matches!(code, 0x0320..=0x0336).then_some("shares")).expect("a phase for every message");
+                cells.extend(Fault::ALL.map(|fault| Cell { fault, owner, at, phase, code, seed: seed.wrapping_add(at as u64) }));
+            }
         }
     }
     assert!(cells.len() >= 14 * Fault::ALL.len(), "{}", cells.len());
@@ -293,7 +316,7 @@ fn every_fault_at_every_message_of_a_scoring_ends_both_sides_by_name() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = run_scoring(&world, &honest, cell);
+                    let result = run_scoring(world, &honest, cell);
                     results.lock().unwrap().push((cell, result));
                 }
             });
@@ -309,6 +332,7 @@ fn every_fault_at_every_message_of_a_scoring_ends_both_sides_by_name() {
     }
     let wrong: Vec<String> = results.into_iter().flat_map(|(_, (wrong, _))| wrong).collect();
     assert!(wrong.is_empty(), "{SEED_VARIABLE}={seed}:\n{}", wrong.join("\n"));
+    honest
 }
 
 /// A program of one side, or of both, that opens one value more than its list says: the run is withheld on both sides.

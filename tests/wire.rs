@@ -25,7 +25,7 @@ use colift_channel::record::{Direction, Entry, Recorder};
 use colift_channel::{Counters, Meter};
 use colift_psi::ecdh::{declare_count, declare_match};
 use colift_rlwe::{N, PRIMES, packed_bytes, unpack_residues};
-use party::{Content, EVERYTHING, Ended, SMALL, Sizes, Tape, Terms, World, play, play_scoring, score_world, world};
+use party::{Content, EVERYTHING, Ended, SMALL, Sizes, Tape, Terms, World, play, play_scoring, score_world, score_world_with, world};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ enum Carries {
 use Carries::{Masked, Opening, Public};
 
 /// Every message of a run after the greeting (docs/WIRE.md).
-const KINDS: [(u16, &str, Carries); 39] = [
+const KINDS: [(u16, &str, Carries); 41] = [
     (0x0120, "shared part of the job", Public),
     (0x0121, "number of columns", Public),
     (0x0122, "end of the run", Public),
@@ -77,10 +77,12 @@ const KINDS: [(u16, &str, Carries); 39] = [
     (0x0411, "masked product", Masked),
     (0x0420, "gate upload", Masked),
     (0x0421, "gate reply", Masked),
+    (0x0502, "number of users that are ranked", Public),
     (0x0580, "shares of own weights", Opening(Disclosure::OwnWeights)),
     (0x0581, "end check", Opening(Disclosure::ConvergedAndInRange)),
     (0x0584, "shares of own variances", Opening(Disclosure::OwnStandardErrors)),
     (0x0585, "share of the squared residuals", Opening(Disclosure::ResidualVarianceToOwner)),
+    (0x0586, "partner's shares of the decisions", Opening(Disclosure::DecisionsToOwner)),
     (0x0582, "train or test of the matched rows", Opening(Disclosure::SplitToPartner)),
 ];
 /// The last one, apart only because an array's length is checked.
@@ -406,6 +408,47 @@ fn a_scoring_shows_sizes_and_the_listed_scores_only_and_costs_what_is_declared()
         }
         declare_end(&mut meter, own);
         assert_eq!(counted(log), meter.counters());
+    }
+}
+
+#[test]
+fn a_scoring_that_opens_decisions_shows_sizes_and_masked_bits_only() {
+    let lines = "output = [\"yes_no\", \"top_share\", \"decile\"]\ntop_share = 0.3\nthreshold = 0.6\n\
+                 reveal = [\"overlap_to_both\", \"decisions_to_owner\"]";
+    let scored = |content: Content, seed: u64| {
+        let world = score_world_with(SMALL, content, seed, lines);
+        let (a, b) = pair();
+        let log = |recorder: Recorder<_>| recorder.into_parts().1;
+        let ((owner, ours), (partner, theirs)) = play_scoring(&world, (Recorder::new(a), Recorder::new(b)), log, log);
+        let [owner, partner] = [owner, partner].map(|ended| ended.unwrap().unwrap());
+        let scored = owner.scored.unwrap();
+        assert!(scored.scores.is_empty() && partner.scored.is_none());
+        let decisions = scored.decisions.unwrap();
+        assert_eq!(decisions.top.iter().filter(|top| **top).count(), SMALL.owner_rows * 3 / 10);
+        assert_eq!((decisions.deciles.len(), decisions.yes.len()), (SMALL.owner_rows, SMALL.owner_rows));
+        for report in [&owner.report, &partner.report] {
+            let items: Vec<&str> = report.opened.iter().map(|opened| opened.item.as_str()).collect();
+            assert_eq!(items, ["overlap_to_both", "decisions_to_owner"]);
+        }
+        [ours, theirs]
+    };
+    let first = scored(Content::Normal, 1);
+    for (index, content) in Content::ALL.into_iter().enumerate() {
+        let other = scored(content, 400 + index as u64);
+        same(&format!("{content:?}, owner"), &first[0], &other[0]);
+        same(&format!("{content:?}, partner"), &first[1], &other[1]);
+    }
+    for (log, own) in first.iter().zip([true, false]) {
+        let opened = log.iter().filter(|entry| entry.direction == Direction::Sent && matches!(carries(entry.kind.code), Opening(_)));
+        let opened: Vec<(u16, usize)> = opened.map(|entry| (entry.kind.code, entry.length)).collect();
+        let mut expected = vec![(0x0204, 8), (0x0205, 4 * SMALL.common)];
+        if !own {
+            // Four bits a decile, one a membership, one an answer.
+            expected.extend(
+                [SMALL.owner_rows.div_ceil(2), SMALL.owner_rows.div_ceil(8), SMALL.common.div_ceil(8)].map(|bytes| (0x0586, bytes)),
+            );
+        }
+        assert_eq!(opened, expected);
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Disclosure {
     /// One bit: the training converged and stayed in range.
     ConvergedAndInRange,
+    /// What a scoring decides about each user to the owner: deciles, membership in the top share, yes or no; no score.
+    DecisionsToOwner,
     /// Test metrics to the owner.
     MetricsToOwner,
     /// The number of common users, and which own rows they are, to both.
@@ -25,8 +27,9 @@ pub enum Disclosure {
 
 impl Disclosure {
     /// Every item, by name.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ConvergedAndInRange,
+        Self::DecisionsToOwner,
         Self::MetricsToOwner,
         Self::OverlapToBoth,
         Self::OwnStandardErrors,
@@ -39,14 +42,18 @@ impl Disclosure {
     /// What every training opens; `task = "log_normal"` and `"hurdle"` open the residual variance too.
     pub const TRAINING: [Self; 4] = [Self::ConvergedAndInRange, Self::OverlapToBoth, Self::OwnWeights, Self::SplitToPartner];
 
-    /// What every scoring opens.
+    /// What a scoring opens.
     pub const SCORING: [Self; 2] = [Self::OverlapToBoth, Self::ScoresToOwner];
+
+    /// What a scoring opens that keeps the scores shared.
+    pub const DECIDING: [Self; 2] = [Self::OverlapToBoth, Self::DecisionsToOwner];
 
     /// The name in job files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ConvergedAndInRange => "converged_and_in_range",
+            Self::DecisionsToOwner => "decisions_to_owner",
             Self::MetricsToOwner => "metrics_to_owner",
             Self::OverlapToBoth => "overlap_to_both",
             Self::OwnStandardErrors => "own_standard_errors",
@@ -68,6 +75,9 @@ impl Disclosure {
     pub fn describe(self) -> &'static str {
         match self {
             Self::ConvergedAndInRange => "both sides learn one bit: whether the training converged with all logits inside the agreed range",
+            Self::DecisionsToOwner => {
+                "the owner learns the listed decisions of a scoring (decile, top share, yes or no) about its users and no score: for each shared user whether the partner's part lifts it over a line that both parts draw together"
+            }
             Self::MetricsToOwner => {
                 "the owner learns the joint model's figures on the test rows (AUC, KS, recall, lift, calibration), from its labels and the test scores"
             }

@@ -1,7 +1,7 @@
 //! The shared terms and their checks: whatever way they arrive (job file, command line, peer), they pass through one constructor.
 
 use super::fields::{DISCLOSURE, OUT_OF_RANGE, usage};
-use super::{Disclosure, ScoreTerms, Task, TrainingTerms};
+use super::{Disclosure, ScoreOutput, ScoreTerms, Task, TrainingTerms};
 use crate::data::wording::{grouped, shown};
 use crate::data::{IdKind, Side};
 use crate::error::{Exit, Failure};
@@ -345,16 +345,39 @@ fn check_name(name: &str) -> Result<(), Failure> {
 /// The list must fit the task, and items that rest on one another come together.
 fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
     let refuse = |what: String, hint: String| Err(usage(DISCLOSURE, what).at("[shared] reveal").hint(hint));
+    let deciding = terms.reveal.contains(&Disclosure::DecisionsToOwner);
+    if let TaskTerms::Score(scoring) = &terms.task
+        && deciding
+    {
+        if terms.reveal.contains(&Disclosure::ScoresToOwner) {
+            return refuse(
+                "`decisions_to_owner` keeps the scores from the owner, `scores_to_owner` opens them: reveal lists both".to_owned(),
+                "remove one of them".to_owned(),
+            );
+        }
+        let numbers = [ScoreOutput::Score, ScoreOutput::Probability].into_iter().find(|number| scoring.output.contains(number));
+        if let Some(number) = numbers {
+            return refuse(
+                format!("output lists `{number}`, which `decisions_to_owner` never opens: only decile, top_share and yes_no are decisions"),
+                format!("remove `{number}` from output, or reveal `scores_to_owner` in place of `decisions_to_owner`"),
+            );
+        }
+    }
     let (task, needed, training) = match &terms.task {
         TaskTerms::Train(training) => (training.task.name(), training.task.needed(), Some(training)),
         TaskTerms::Overlap => ("overlap", [Disclosure::OverlapToBoth].into(), None),
+        TaskTerms::Score(_) if deciding => ("score", Disclosure::DECIDING.into(), None),
         TaskTerms::Score(_) => ("score", Disclosure::SCORING.into(), None),
     };
     let names = |items: &[&Disclosure]| items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ");
     let missing: Vec<&Disclosure> = needed.iter().filter(|item| !terms.reveal.contains(item)).collect();
     if !missing.is_empty() {
         let list = names(&missing);
-        let otherwise = if task == "score" { "" } else { ", or leave reveal out" };
+        let otherwise = match task {
+            "score" if deciding => "",
+            "score" => "; `decisions_to_owner` in place of `scores_to_owner` keeps the scores from the owner",
+            _ => ", or leave reveal out",
+        };
         return refuse(format!("task `{task}` cannot run without opening {list}"), format!("add {list} to reveal{otherwise}"));
     }
     let Some(training) = training else {
@@ -368,6 +391,7 @@ fn check_reveal(terms: &SharedTerms) -> Result<(), Failure> {
     for (item, opens) in [
         (Disclosure::ResidualVarianceToOwner, training.task.has_variance()),
         (Disclosure::OwnStandardErrors, training.task == Task::Logistic),
+        (Disclosure::DecisionsToOwner, false),
     ] {
         if terms.reveal.contains(&item) && !opens {
             return refuse(format!("task `{task}` never opens `{item}`"), format!("remove `{item}` from reveal"));

@@ -8,7 +8,7 @@
 use super::calibrate::Link;
 use crate::contract::{Disclosure, Matching, SharedJob, TaskTerms};
 use crate::error::Failure;
-use crate::run::protocol;
+use crate::run::{decisions, protocol};
 use crate::training::cost::declare_trainings;
 use crate::training::heads::Head;
 use crate::training::memory::least_bytes;
@@ -24,6 +24,8 @@ const A_BYTE: f64 = 1.0e-3;
 const AN_ID: f64 = 0.06;
 /// Transforms of a side for each id of both files, by Diffie–Hellman.
 const A_POINT: f64 = 5.0;
+/// Transforms of a side for each byte of a release of decisions, both directions.
+const A_DECISION_BYTE: f64 = 1.0e-3;
 /// Bytes of a side's greeting, signature and headers beside the contract's text. Receipts, some 4 kB, come after what a report counts.
 const AGREEMENT: u64 = 300;
 /// Memory of a side for each row of its file in a matching, and of the program.
@@ -134,6 +136,17 @@ fn matching(shared: &SharedJob, sizes: &Sizes) -> Result<Stage, Failure> {
     };
     if shared.reveals(Disclosure::SplitToPartner) {
         both(&mut stage, matched.div_ceil(8), 0);
+    }
+    if let Some(terms) = shared.score().filter(|_| shared.reveals(Disclosure::DecisionsToOwner)) {
+        // How many users the top share holds changes no message.
+        let sizes = decisions::Sizes { users: owner, matched, top: 0 };
+        let sent = |stage: &Stage| stage.owner.counters().bytes_sent + stage.partner.counters().bytes_sent;
+        let before = sent(&stage);
+        for (meter, role) in [(&mut stage.owner, Role::First), (&mut stage.partner, Role::Second)] {
+            decisions::declare(meter, role, terms, sizes);
+        }
+        stage.work += A_DECISION_BYTE * (sent(&stage) - before) as f64;
+        both(&mut stage, if decisions::ranks(terms) { 8 } else { 0 }, 0);
     }
     if shared.reveals(Disclosure::ScoresToOwner) {
         let scored =

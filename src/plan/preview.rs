@@ -49,7 +49,9 @@ pub fn page(shared: &SharedJob, met: &Met, cases: &[Case]) -> String {
                 .to_owned(),
         );
     }
-    if matches!(terms.task, TaskTerms::Score(_)) {
+    if shared.reveals(Disclosure::DecisionsToOwner) {
+        line("  parts of predictors: only inside oblivious transfers; at the end the partner's shares of the decisions, a bit or four a user".to_owned());
+    } else if matches!(terms.task, TaskTerms::Score(_)) {
         line("  the partner's part of each shared user's predictors, rounded to 1/256".to_owned());
     }
     line("  logs, recipes, models, reports: nothing; they stay where they are made".to_owned());
@@ -96,6 +98,7 @@ fn about(item: Disclosure, shared: &SharedJob, matched: u64) -> String {
         Disclosure::OverlapToBoth if matches!(shared.terms().task, TaskTerms::Overlap) => "one number, from the matching".to_owned(),
         Disclosure::OverlapToBoth => format!("{}, from the matching", users(1.0)),
         Disclosure::SplitToPartner => format!("{}, before the training", users(1.0)),
+        Disclosure::DecisionsToOwner => format!("yes or no of {}, ranks of all the owner's users, from the scoring", users(1.0)),
         Disclosure::ScoresToOwner if shared.training().is_some() => format!("{}, after the training", users(test)),
         Disclosure::ScoresToOwner => format!("{}, from the scoring", users(1.0)),
         Disclosure::OwnWeights | Disclosure::OwnStandardErrors => "a number a feature, after the training".to_owned(),
@@ -145,6 +148,12 @@ fn inferences(shared: &SharedJob, met: &Met) -> Vec<String> {
                 "the owner learns {functions} linear function(s) of the partner's columns for each scored user, and can compare users by it"
             ),
             "leave scores_to_owner and metrics_to_owner out of reveal, or bring at least 5 partner columns for each function",
+        );
+    }
+    if shared.reveals(Disclosure::DecisionsToOwner) {
+        add(
+            "in each run the owner learns about one bit of each shared user's part of the score, at a line that it can move by its own part",
+            "max_runs of 1 or a few; the ledger of runs notes each",
         );
     }
     if shared.reveals(Disclosure::SplitToPartner) {

@@ -7,6 +7,7 @@ use colift_channel::{Channel, Kind};
 
 const TERMS: Kind = Kind { code: 0x0120, name: "shared part of the job" };
 const COLUMNS: Kind = Kind { code: 0x0121, name: "number of columns" };
+const USERS: Kind = Kind { code: 0x0502, name: "number of users that are ranked" };
 const FINISHED: Kind = Kind { code: 0x0122, name: "end of the run" };
 const SAFE: Kind = Kind { code: 0x0128, name: "results are safe" };
 
@@ -48,6 +49,24 @@ pub fn columns(channel: &mut dyn Channel, own: usize) -> Result<usize, Failure> 
         }
         Err(_) => Err(Failure::new(Exit::Protocol, 562, "the peer's column count is malformed")),
     }
+}
+
+/// The owner tells how many users are ranked; both return it. `matched` of them are common, and the contract allows `most`. With one key the
+/// matching has told it before: `known`.
+///
+/// # Errors
+/// Exit 19, E0841: a number that cannot be, or another than the matching's; link failures.
+pub fn users(channel: &mut dyn Channel, own: Option<u64>, matched: u64, most: u64, known: Option<u64>) -> Result<u64, Failure> {
+    if let Some(own) = own {
+        channel.send(USERS, &own.to_le_bytes())?;
+        return Ok(own);
+    }
+    let message = channel.receive(USERS, 8)?;
+    let told = message.as_chunks::<8>().0.first().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    if (matched..=most).contains(&told) && known.is_none_or(|known| known == told) {
+        return Ok(told);
+    }
+    Err(Failure::new(Exit::Protocol, 841, format!("the owner says that {told} users are ranked, which the matching and the job rule out")))
 }
 
 /// Both sides have all they need: neither keeps results the other did not finish.

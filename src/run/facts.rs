@@ -1,7 +1,7 @@
 //! What a run did, for its receipt: how many users were common, and what was opened, checked against the contract.
 
 use crate::contract::receipt::Counted;
-use crate::contract::{Disclosure, SharedJob, TaskTerms};
+use crate::contract::{Disclosure, ScoreOutput, SharedJob, TaskTerms};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::run::{scores, split};
@@ -32,6 +32,8 @@ pub trait Ran {
 pub(crate) struct Opening {
     pub(crate) matched: usize,
     pub(crate) test_users: usize,
+    /// Users that are ranked on shares, in a scoring that opens decisions.
+    pub(crate) ranked: usize,
     /// Own weights of each head, the owner's intercept among them.
     pub(crate) own_weights: usize,
     /// Heads, or in a scoring linear functions of each side's columns.
@@ -90,10 +92,15 @@ impl Facts {
             of(Disclosure::ResidualVarianceToOwner.name(), opening::RESIDUALS, 0, 1),
             of(Disclosure::SplitToPartner.name(), split::SPLIT, 1, 0),
             of(Disclosure::ScoresToOwner.name(), scores::SCORES, 0, 1),
+            of(Disclosure::DecisionsToOwner.name(), opening::DECISIONS, 0, 1),
         ];
         for (code, times, own, peer, sizes) in all {
-            let frames =
-                if code == scores::SCORES.code { sizes.iter().map(|size| size.div_ceil(scores::FRAME_ROWS as u64)).sum() } else { times };
+            let in_frames_of = |rows: usize| sizes.iter().map(|size| size.div_ceil(rows as u64)).sum();
+            let frames = match code {
+                _ if code == scores::SCORES.code => in_frames_of(scores::FRAME_ROWS),
+                _ if code == opening::DECISIONS.code => in_frames_of(opening::DECISION_FRAME),
+                _ => times,
+            };
             for (map, messages) in expected.iter_mut().zip([own * frames, peer * frames]) {
                 if messages > 0 {
                     map.insert(code, messages);
@@ -135,6 +142,11 @@ fn expected(shared: &SharedJob, side: Side, sizes: Opening, item: Disclosure) ->
         Disclosure::ConvergedAndInRange => (heads, heads),
         Disclosure::ResidualVarianceToOwner => (variances, to_owner(variances)),
         Disclosure::ScoresToOwner => (sizes.functions, to_owner(sizes.functions * scored)),
+        Disclosure::DecisionsToOwner => {
+            let columns = || shared.score().into_iter().flat_map(|terms| &terms.output);
+            let users = |column: &ScoreOutput| if *column == ScoreOutput::YesNo { sizes.matched } else { sizes.ranked };
+            (columns().count(), to_owner(columns().map(users).sum()))
+        }
         Disclosure::MetricsToOwner => (1, to_owner(1)),
     }
 }

@@ -1,6 +1,6 @@
 //! Loads this side's half of the job's model and refuses every other one, before the network: side, name, keys.
 
-use crate::contract::{Job, ScoreOutput, Task};
+use crate::contract::{Disclosure, Job, ScoreOutput, Task};
 use crate::data::Side;
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
@@ -10,7 +10,8 @@ use crate::model::ModelFile;
 /// # Errors
 /// As [`ModelFile::load`]. Exit 2, E0801: the other side's half. Exit 16, E0802: a version without a name common to both halves.
 /// Exit 2, E0803: another model. Exit 11, E0804: trained between other keys. Exit 13, E0805: no model for users that the partner
-/// lacks. Exit 2, E0807 and E0808: a threshold or a column that the model's task does not have.
+/// lacks. Exit 2, E0807 and E0808: a threshold or a column that the model's task does not have. Exit 2, E0840: decisions alone of a
+/// model with more than one predictor.
 pub(super) fn load(job: &Job) -> Result<ModelFile, Failure> {
     let (Some(scoring), Some(path)) = (job.shared().score(), &job.private().model) else {
         return Err(Failure::new(Exit::Internal, 800, "a scoring without its terms"));
@@ -59,6 +60,11 @@ fn check(job: &Job, wanted: &str, model: &ModelFile) -> Result<(), Failure> {
         let what =
             format!("output lists `probability`, which models with task `hurdle` have; this model's task is `{}`", model.task.name());
         return Err(Failure::new(Exit::Usage, 808, what).hint("remove `probability` from output"));
+    }
+    if job.shared().reveals(Disclosure::DecisionsToOwner) && model.functions() > 1 {
+        let what = format!("`decisions_to_owner` serves models with one predictor, this one has {}", model.functions());
+        return Err(Failure::new(Exit::Usage, 840, what)
+            .hint("a hurdle and several labels need `scores_to_owner`; or train one label with another task"));
     }
     if side == Side::Owner && model.own_model.is_none() {
         return Err(Failure::new(Exit::Data, 805, "the file has no own model, which users that the partner lacks need")

@@ -3,7 +3,36 @@
 //! Users are ranked from the highest score down over all that are scored, joint and own alike. Equal scores are ordered by the
 //! canonical id, bytewise rising, so that the same users get the same answers whatever the order of the file.
 
+use crate::contract::{ScoreOutput, ScoreTerms};
 use rayon::prelude::*;
+
+/// What is decided about each user of the owner's table; empty where it is not listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// 1 for the highest tenth to 10 for the lowest.
+    pub deciles: Vec<u8>,
+    /// Whether a user is in the top share.
+    pub top: Vec<bool>,
+    /// Whether the score reaches the threshold.
+    pub yes: Vec<bool>,
+}
+
+impl Decisions {
+    /// Those that follow from known scores.
+    #[must_use]
+    pub fn of_scores(scores: &[f64], ids: &[String], terms: &ScoreTerms) -> Self {
+        let lists = |output| terms.output.contains(&output);
+        let ranked = lists(ScoreOutput::Decile) || lists(ScoreOutput::TopShare);
+        let places = if ranked { places(scores, ids) } else { Vec::new() };
+        let users = places.len();
+        let top = terms.top_share.map(|share| top_users(share, users));
+        Self {
+            deciles: places.iter().filter(|_| lists(ScoreOutput::Decile)).map(|place| decile(*place, users)).collect(),
+            top: top.map_or(Vec::new(), |top| places.iter().map(|place| (*place as usize) < top).collect()),
+            yes: terms.threshold.map_or(Vec::new(), |threshold| scores.iter().map(|score| *score >= threshold).collect()),
+        }
+    }
+}
 
 /// The place of each user, 0 for the highest score.
 #[must_use]

@@ -14,10 +14,10 @@ use std::fmt::Write;
 use std::path::Path;
 use tempfile::TempDir;
 
-const ROWS: usize = 900;
+pub(super) const ROWS: usize = 900;
 
 /// A side's file of numbers and categories: gaps, a number that means "missing", a heavy tail, rare levels.
-fn file(side: Side, first: usize) -> String {
+pub(super) fn file(side: Side, first: usize) -> String {
     let noise = normals(2 * ROWS, 7 + side as u64);
     let mut text = String::from("note,id,age,days,spend,city,plan\n");
     for row in first..first + ROWS {
@@ -32,11 +32,16 @@ fn file(side: Side, first: usize) -> String {
     text
 }
 
-/// A job of one side.
+/// A job of one side that opens scores and deciles.
 fn job(side: Side, folder: &Path, data: &str) -> Job {
+    job_with(side, folder, data, "output = [\"score\", \"decile\"]\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]")
+}
+
+/// A job of one side with these lines on what is opened.
+pub(super) fn job_with(side: Side, folder: &Path, data: &str, opens: &str) -> Job {
     let text = format!(
-        "[shared]\nname = \"case\"\ntask = \"score\"\nmodel = \"{}\"\noutput = [\"score\", \"decile\"]\n\
-         max_rows = {{ owner = 5000, partner = 5000 }}\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]\n\
+        "[shared]\nname = \"case\"\ntask = \"score\"\nmodel = \"{}\"\n{opens}\n\
+         max_rows = {{ owner = 5000, partner = 5000 }}\n\
          [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n\
          [private]\ndata = \"{data}\"\nid = \"id\"\nmodel = \"model.json\"\nlink = {{ listen = \"127.0.0.1:0\" }}\n",
         "45".repeat(16),
@@ -47,15 +52,15 @@ fn job(side: Side, folder: &Path, data: &str) -> Job {
 }
 
 /// A side's folder with its training file and the half that was fitted on two thirds of its rows.
-struct Half {
-    folder: TempDir,
+pub(super) struct Half {
+    pub(super) folder: TempDir,
     side: Side,
     table: Table,
     model: ModelFile,
 }
 
 impl Half {
-    fn new(side: Side) -> Self {
+    pub(super) fn new(side: Side) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("training.csv");
         std::fs::write(&path, file(side, 0)).unwrap();
@@ -106,7 +111,7 @@ impl Half {
     }
 
     /// Prepares a scoring of this file.
-    fn prepare(&self, text: &str) -> Result<Prepared, Failure> {
+    pub(super) fn prepare(&self, text: &str) -> Result<Prepared, Failure> {
         std::fs::write(self.folder.path().join("new.csv"), text).unwrap();
         prepare(job(self.side, self.folder.path(), "new.csv"))
     }
@@ -243,6 +248,7 @@ fn ranks_follow_scores_then_ids_and_shares_are_whole_numbers() {
 fn files_hold_what_is_listed_and_survive_any_id() {
     let ids: Vec<String> = ["plain", "with, comma", "with \"quotes\"", "\u{5ba2}\u{6237}"].map(str::to_owned).to_vec();
     let mut scored = Scored {
+        decisions: None,
         scores: vec![0.25, 0.75, 0.5, 0.125],
         earlier: Vec::new(),
         label: None,

@@ -4,7 +4,7 @@
 //! `model` (`joint` or `own`). One row a scored user, in the order of the owner's file; ids in canonical form.
 
 use super::Scored;
-use super::rank::{decile, places, top_users};
+use super::rank::Decisions;
 use crate::contract::{ScoreOutput, ScoreTerms};
 use crate::data::ids::PART_SEPARATOR;
 use crate::data::{IdKind, IdProblem};
@@ -14,6 +14,7 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -26,30 +27,30 @@ pub struct Columns<'a> {
     ids: &'a [String],
     scored: &'a Scored,
     terms: &'a ScoreTerms,
-    places: Vec<u32>,
-    /// How many users the top share holds.
-    top: usize,
+    decisions: Cow<'a, Decisions>,
 }
 
 impl<'a> Columns<'a> {
-    /// Ranks the scores where the job lists something that needs it.
+    /// Takes the decisions as they were released; where scores are known, they follow from these.
     #[must_use]
     pub fn new(id_names: Vec<&'a str>, ids: &'a [String], scored: &'a Scored, terms: &'a ScoreTerms) -> Self {
-        let ranked = terms.output.contains(&ScoreOutput::Decile) || terms.output.contains(&ScoreOutput::TopShare);
-        let places = if ranked { places(&scored.scores, ids) } else { vec![0; ids.len()] };
-        Self { id_names, ids, scored, terms, places, top: terms.top_share.map_or(0, |share| top_users(share, ids.len())) }
+        let decisions = match &scored.decisions {
+            Some(released) => Cow::Borrowed(released),
+            None => Cow::Owned(Decisions::of_scores(&scored.scores, ids, terms)),
+        };
+        Self { id_names, ids, scored, terms, decisions }
     }
 
     /// Users in the top share, where it is listed.
     #[must_use]
     pub fn top(&self) -> Option<u64> {
-        self.terms.top_share.map(|_| self.top as u64)
+        self.terms.top_share.map(|_| self.decisions.top.iter().filter(|top| **top).count() as u64)
     }
 
     /// Users with a yes, where it is listed.
     #[must_use]
     pub fn yes(&self) -> Option<u64> {
-        self.terms.threshold.map(|threshold| self.scored.scores.iter().filter(|score| **score >= threshold).count() as u64)
+        self.terms.threshold.map(|_| self.decisions.yes.iter().filter(|yes| **yes).count() as u64)
     }
 
     /// The texts of an id's columns.
@@ -103,8 +104,8 @@ impl<'a> Columns<'a> {
         writer.write_record(self.names())?;
         let mut digits = Vec::with_capacity(32);
         let numbers = self.numbers();
-        let rows = self.ids.iter().zip(&self.scored.scores).zip(&self.scored.joint).zip(&self.places).enumerate();
-        for (row, (((id, score), joint), place)) in rows {
+        let Decisions { deciles, top, yes } = &*self.decisions;
+        for (row, (id, joint)) in self.ids.iter().zip(&self.scored.joint).enumerate() {
             for part in self.parts(id) {
                 writer.write_field(part)?;
             }
@@ -115,14 +116,14 @@ impl<'a> Columns<'a> {
             }
             if self.lists(ScoreOutput::Decile) {
                 digits.clear();
-                write!(digits, "{}", decile(*place, self.ids.len()))?;
+                write!(digits, "{}", deciles[row])?;
                 writer.write_field(&digits)?;
             }
             if self.lists(ScoreOutput::TopShare) {
-                writer.write_field(word((*place as usize) < self.top))?;
+                writer.write_field(word(top[row]))?;
             }
-            if let Some(threshold) = self.terms.threshold {
-                writer.write_field(word(*score >= threshold))?;
+            if self.lists(ScoreOutput::YesNo) {
+                writer.write_field(word(yes[row]))?;
             }
             writer.write_field(if *joint { "joint" } else { "own" })?;
             writer.write_record(None::<&[u8]>)?;
@@ -148,7 +149,8 @@ impl<'a> Columns<'a> {
         for start in (0..self.ids.len()).step_by(BATCH) {
             let rows = start..self.ids.len().min(start + BATCH);
             let (ids, joint) = (&self.ids[rows.clone()], &self.scored.joint[rows.clone()]);
-            let places = &self.places[rows.clone()];
+            let Decisions { deciles, top, yes } = &*self.decisions;
+            let booleans = |column: &[bool]| -> ArrayRef { Arc::new(column.iter().copied().map(Some).collect::<BooleanArray>()) };
             let mut arrays: Vec<ArrayRef> = Vec::new();
             for part in 0..self.id_names.len() {
                 let texts = ids.iter().map(|id| self.parts(id).nth(part).unwrap_or_default());
@@ -158,15 +160,13 @@ impl<'a> Columns<'a> {
                 arrays.push(Arc::new(Float64Array::from_iter_values(numbers[rows.clone()].iter().copied())));
             }
             if self.lists(ScoreOutput::Decile) {
-                arrays.push(Arc::new(UInt8Array::from_iter_values(places.iter().map(|place| decile(*place, self.ids.len())))));
+                arrays.push(Arc::new(UInt8Array::from_iter_values(deciles[rows.clone()].iter().copied())));
             }
             if self.lists(ScoreOutput::TopShare) {
-                arrays.push(Arc::new(places.iter().map(|place| Some((*place as usize) < self.top)).collect::<BooleanArray>()));
+                arrays.push(booleans(&top[rows.clone()]));
             }
-            if let Some(threshold) = self.terms.threshold {
-                arrays.push(Arc::new(
-                    self.scored.scores[rows.clone()].iter().map(|score| Some(*score >= threshold)).collect::<BooleanArray>(),
-                ));
+            if self.lists(ScoreOutput::YesNo) {
+                arrays.push(booleans(&yes[rows.clone()]));
             }
             arrays.push(Arc::new(StringArray::from_iter_values(joint.iter().map(|joint| if *joint { "joint" } else { "own" }))));
             let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(failed)?;

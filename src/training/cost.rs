@@ -16,7 +16,7 @@ use colift_algebra::product::Plan;
 use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::{AlgebraError, Engine, lift, ring50, weigh};
 use colift_channel::Meter;
-use colift_correlation::{Role, compare, pair};
+use colift_correlation::{Form, Role, compare, pair};
 
 /// Both ends of the link.
 struct Ends {
@@ -199,7 +199,7 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule) -> Result<(), Failure> {
     ends.each(|meter, role| {
         compare::declare_all_within(meter, role, size, ring50::BITS);
         compare::declare_all_within(meter, role, size, ring50::BITS);
-        pair::declare_and(meter, 1);
+        pair::declare_and(meter, Form::Columns, 1);
         opening::declare_end_check(meter);
     });
     ends.applied(&schedule.last);

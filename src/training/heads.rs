@@ -298,6 +298,15 @@ impl Reading {
         Self { partner_factors: Vec::new(), variances: variances.to_vec(), log_cap }
     }
 
+    /// What a predictor of the first label counts for when users are compared: `shift` is added to it, and the partner's part counts
+    /// `factor` times; of [`Task::LogNormal`] sums beyond `log_cap` are equal.
+    #[must_use]
+    pub fn line(&self, task: Task) -> (f64, f64) {
+        let shift =
+            if task == Task::LogNormal { self.variances.first().copied().unwrap_or_default().clamp(0.0, MOST_VARIANCE) / 2.0 } else { 0.0 };
+        (shift, self.partner_factors.first().copied().unwrap_or(1.0))
+    }
+
     /// Predictions, label by label, from the predictors of all heads, label by label; `partner` is the other side's part of each.
     #[must_use]
     pub fn predict(&self, task: Task, own: &[Vec<f64>], partner: Option<&[Vec<f64>]>) -> Vec<Vec<f64>> {

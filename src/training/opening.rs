@@ -1,4 +1,4 @@
-//! The one place where shares of a training become known: every opening names its item of the job's `reveal` list.
+//! The one place where shares become known: every opening names its item of the job's `reveal` list.
 //!
 //! A message of another module never carries both shares of a value; a message of this one always carries the contract item
 //! it serves, and the run's [`Ledger`] lists what was opened, to whom, how many values.
@@ -7,7 +7,7 @@ use crate::contract::Disclosure;
 use crate::error::{Exit, Failure};
 use colift_algebra::ring50;
 use colift_channel::{Channel, Kind, Meter};
-use colift_primitives::bits::{pack, unpack};
+use colift_primitives::bits::{pack, packed_bytes, unpack};
 
 /// Kinds of openings: here, and in `run::split` and `run::scores`, which send what is public to the contract in the clear.
 pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
@@ -15,6 +15,7 @@ pub const OPENING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
 pub(crate) const WEIGHTS: Kind = Kind { code: 0x0580, name: "shares of own weights" };
 pub(crate) const VARIANCES: Kind = Kind { code: 0x0584, name: "shares of own variances" };
 pub(crate) const RESIDUALS: Kind = Kind { code: 0x0585, name: "share of the squared residuals" };
+pub(crate) const DECISIONS: Kind = Kind { code: 0x0586, name: "partner's shares of the decisions" };
 pub(crate) const CHECK: Kind = Kind { code: 0x0581, name: "end check" };
 
 /// One opening.
@@ -110,6 +111,36 @@ fn to_each(
     let message = channel.receive(kind, ring50::packed_bytes(own.len()))?;
     let shares = unpack(&message, own.len(), ring50::BITS).ok_or_else(malformed)?;
     Ok(own.iter().zip(shares).map(|(a, b)| ring50::add(*a, b)).collect())
+}
+
+/// Users of one frame of decisions.
+pub(crate) const DECISION_FRAME: usize = 1 << 20;
+
+/// Partner: opens its shares of one column of decisions of a scoring to the owner, `bits` bits a user.
+///
+/// # Errors
+/// Exit 18 where the job does not list it; link failures.
+pub fn decisions_to_owner(channel: &mut dyn Channel, ledger: &mut Ledger, shares: &[u64], bits: u32) -> Result<(), Failure> {
+    ledger.note(Disclosure::DecisionsToOwner, 0, shares.len())?;
+    for frame in shares.chunks(DECISION_FRAME) {
+        channel.send(DECISIONS, &pack(frame, bits))?;
+    }
+    Ok(())
+}
+
+/// Owner: the decisions, from its own XOR shares and the partner's.
+///
+/// # Errors
+/// As [`decisions_to_owner`]; exit 19 for a malformed message.
+pub fn decisions(channel: &mut dyn Channel, ledger: &mut Ledger, shares: &[u64], bits: u32) -> Result<Vec<u64>, Failure> {
+    ledger.note(Disclosure::DecisionsToOwner, shares.len(), 0)?;
+    let mut opened = Vec::with_capacity(shares.len());
+    for frame in shares.chunks(DECISION_FRAME) {
+        let message = channel.receive(DECISIONS, packed_bytes(frame.len(), bits))?;
+        let theirs = unpack(&message, frame.len(), bits).ok_or_else(malformed)?;
+        opened.extend(frame.iter().zip(theirs).map(|(own, theirs)| own ^ theirs));
+    }
+    Ok(opened)
 }
 
 /// Opens one bit to both parties from its XOR shares.

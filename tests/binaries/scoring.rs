@@ -237,6 +237,85 @@ fn batch_scores_are_those_of_the_training_run_and_of_both_halves() {
     }
 }
 
+/// The lines of a job that opens decisions only.
+fn deciding(job: &mut toml::Table) {
+    set(job, "shared.output", vec!["decile", "top_share", "yes_no"]);
+    set(job, "shared.reveal", vec!["overlap_to_both", "decisions_to_owner"]);
+}
+
+#[test]
+fn decisions_without_scores_are_those_of_the_scores() {
+    let trained = &*TRAINED;
+    let _machine = together();
+    trained.jobs("plain", |_, _| {});
+    let plain = by_id(&trained.scored("plain")[0].join("scores.csv"));
+    trained.jobs("decisions", |_, job| deciding(job));
+    let ended = trained.both("decisions");
+    assert!(ended[1].err.contains("agree on max_runs") && !ended[0].err.contains("agree on max_runs"), "{}", ended[1].err);
+    let [owner, partner] = [0, 1].map(|side| results(&trained.world, ended[side].side, ended[side].fine()));
+    let text = std::fs::read_to_string(owner.join("scores.csv")).unwrap();
+    assert_eq!(text.lines().next(), Some("id,decile,top_share,yes_no,model"));
+    let rows = by_id(&owner.join("scores.csv"));
+    assert!(rows.keys().eq(plain.keys()) && rows.len() == 611);
+    // Equal but for scores that are equal to the digits that are written.
+    let mut ties: BTreeMap<&str, usize> = BTreeMap::new();
+    plain.values().for_each(|row| *ties.entry(row["score"].as_str()).or_default() += 1);
+    let (mut same, mut alone) = (0, 0);
+    for (id, row) in &rows {
+        let wanted = &plain[id];
+        assert_eq!(row["model"], wanted["model"]);
+        if ties[wanted["score"].as_str()] == 1 {
+            alone += 1;
+            same += usize::from(["decile", "top_share", "yes_no"].iter().all(|column| row[*column] == wanted[*column]));
+        }
+    }
+    println!("{same} of {alone} users without a tie, 611 in all");
+    // Scores that differ in the last digits may stand within 2^-16 of a logit: a few.
+    assert!(alone > 300 && alone - same <= 2, "{same} of {alone}");
+    let answers = |column: &str, word: &str| rows.values().filter(|row| row[column] == word).count();
+    assert_eq!(answers("top_share", "yes"), 244);
+    assert!((1..=10).all(|decile| (61..=62).contains(&answers("decile", &decile.to_string()))));
+    // What both sides say was opened, in report and signed receipt; no score in any file.
+    for folder in [&owner, &partner] {
+        let report = trained.report(folder);
+        let opened: Vec<&str> = report["opened"].as_array().unwrap().iter().map(|item| item["item"].as_str().unwrap()).collect();
+        assert_eq!(opened, ["overlap_to_both", "decisions_to_owner"]);
+        let receipt = std::fs::read_to_string(folder.join("receipt.json")).unwrap();
+        assert!(receipt.contains("decisions_to_owner") && !receipt.contains("scores_to_owner"));
+    }
+    let report = trained.report(&owner);
+    assert_eq!((&report["top_users"], &report["yes_users"]), (&244.into(), &answers("yes_no", "yes").into()));
+    assert_eq!(report["scored"], json!({"joint": 503, "own": 108}));
+    // As Parquet, and with yes or no alone.
+    trained.jobs("decisions-parquet", |side, job| {
+        deciding(job);
+        set(job, "shared.output", vec!["yes_no"]);
+        job["shared"].as_table_mut().unwrap().remove("top_share");
+        if side == Side::Owner {
+            set(job, "private.format", "parquet");
+        }
+    });
+    let [owner, _] = trained.scored("decisions-parquet");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(owner.join("scores.parquet")).unwrap()).unwrap().build().unwrap();
+    for batch in reader.map(Result::unwrap) {
+        let header: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(header, ["id", "yes_no", "model"]);
+        for row in 0..batch.num_rows() {
+            let wanted = &rows[batch.column(0).as_string::<i32>().value(row)];
+            assert_eq!(if batch.column(1).as_boolean().value(row) { "yes" } else { "no" }, wanted["yes_no"]);
+        }
+    }
+    // A score beside decisions is refused before anything else.
+    for side in SIDES {
+        trained.jobs("both", |_, job| {
+            deciding(job);
+            set(job, "shared.output", vec!["score", "decile", "top_share", "yes_no"]);
+        });
+        let sign = trained.world.run(side, &["sign", "both.toml"]);
+        sign.failed(&[2], &["output lists `score`, which `decisions_to_owner` never opens"], "both");
+    }
+}
+
 #[test]
 fn parquet_holds_what_the_csv_holds_and_only_what_is_listed() {
     let trained = &*TRAINED;

@@ -139,10 +139,20 @@ fn the_example_jobs_are_read_and_stop_at_the_keys_only() {
     let jobs = crate::world::names(&folder);
     assert_eq!(
         jobs,
-        ["overlap.toml", "owner.toml", "partner.toml", "score-owner.toml", "score-partner.toml"],
+        [
+            "decide-owner.toml",
+            "decide-partner.toml",
+            "overlap.toml",
+            "owner.toml",
+            "partner.toml",
+            "score-owner.toml",
+            "score-partner.toml"
+        ],
         "a new example needs its side here"
     );
-    let examples: [(&str, &str, &[Side]); 5] = [
+    let examples: [(&str, &str, &[Side]); 7] = [
+        ("decide-owner.toml", "score", &[Side::Owner]),
+        ("decide-partner.toml", "score", &[Side::Partner]),
         ("overlap.toml", "run", &SIDES),
         ("owner.toml", "run", &[Side::Owner]),
         ("partner.toml", "run", &[Side::Partner]),
@@ -171,4 +181,5 @@ fn the_example_jobs_are_read_and_stop_at_the_keys_only() {
     let shared = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().parse::<toml::Table>().unwrap()["shared"].clone();
     assert_eq!(shared("owner.toml"), shared("partner.toml"));
     assert_eq!(shared("score-owner.toml"), shared("score-partner.toml"));
+    assert_eq!(shared("decide-owner.toml"), shared("decide-partner.toml"));
 }

@@ -253,6 +253,11 @@ pub struct ScoreWorld {
 
 /// The tables of [`world`] with halves of a model that was fitted on them, weights drawn; no label is used.
 pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
+    score_world_with(sizes, content, seed, "output = [\"score\"]\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]")
+}
+
+/// As [`score_world`] under a job with these lines on what is opened.
+pub fn score_world_with(sizes: Sizes, content: Content, seed: u64, opens: &str) -> ScoreWorld {
     let world = world(sizes, content, seed, &Terms::default());
     let mut prg = numbers(seed ^ 0x5c0e);
     let mut side = |prepared: &Prepared| {
@@ -296,8 +301,8 @@ pub fn score_world(sizes: Sizes, content: Content, seed: u64) -> ScoreWorld {
             figures: None,
         };
         let text = format!(
-            "[shared]\nname = \"case\"\ntask = \"score\"\nmatching = \"ecdh\"\nmodel = \"{}\"\noutput = [\"score\"]\n\
-             max_rows = {{ owner = 100_000, partner = 100_000 }}\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]\n\
+            "[shared]\nname = \"case\"\ntask = \"score\"\nmatching = \"ecdh\"\nmodel = \"{}\"\n{opens}\n\
+             max_rows = {{ owner = 100_000, partner = 100_000 }}\n\
              [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n\
              [private]\ndata = \"none.csv\"\nid = \"id\"\nmodel = \"none.json\"\nlink = {{ listen = \"127.0.0.1:0\" }}\n",
             model.model_id,

@@ -28,7 +28,7 @@
 //!
 //! **Example** see [`vole`](crate::vole), the user.
 
-mod small_trees;
+pub(crate) mod small_trees;
 
 use crate::base_ot::{self, BaseReceiver, BaseSender};
 use crate::columns::COLUMNS_A_TASK;
@@ -46,7 +46,7 @@ use zeroize::Zeroizing;
 const COLUMNS: Kind = Kind { code: 0x0330, name: "VOLE: columns" };
 const HASH_SEED: Kind = Kind { code: 0x0331, name: "VOLE: hash seed of the column check" };
 const CHECK: Kind = Kind { code: 0x0332, name: "VOLE: column check" };
-const SUMS: Kind = Kind { code: 0x0336, name: "VOLE: sums of the columns' trees" };
+pub(crate) const SUMS: Kind = Kind { code: 0x0336, name: "VOLE: sums of the columns' trees" };
 
 /// Bits of Δ to a tree.
 const LEVELS: usize = 4;

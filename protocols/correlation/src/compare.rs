@@ -29,7 +29,7 @@
 //! ```
 
 use crate::pair::{declare_and, declare_multiply_bits};
-use crate::{CorrelationError, OtPair, Role};
+use crate::{CorrelationError, Form, OtPair, Role};
 use colift_channel::{Channel, Meter};
 use colift_primitives::bits::mask;
 
@@ -110,21 +110,21 @@ pub fn all_within(
 }
 
 /// Notes the messages of [`negative`] on n numbers.
-pub fn declare_negative(meter: &mut Meter, role: Role, n: usize, k: u32) {
+pub fn declare_negative(meter: &mut Meter, form: Form, role: Role, n: usize, k: u32) {
     let mut positions = (k - 1) as usize;
-    declare_multiply_bits(meter, role, n * positions, 1);
+    declare_multiply_bits(meter, form, role, n * positions, 1);
     while positions > 1 {
-        declare_and(meter, 2 * (positions / 2) * n);
+        declare_and(meter, form, 2 * (positions / 2) * n);
         positions = positions.div_ceil(2);
     }
 }
 
-/// Notes the messages of [`all_within`] on n numbers.
+/// Notes the messages of [`all_within`] on n numbers, in the form of columns.
 pub fn declare_all_within(meter: &mut Meter, role: Role, n: usize, k: u32) {
-    declare_negative(meter, role, 2 * n, k);
+    declare_negative(meter, Form::Columns, role, 2 * n, k);
     let mut left = 2 * n;
     while left > 1 {
-        declare_and(meter, left / 2);
+        declare_and(meter, Form::Columns, left / 2);
         left = left.div_ceil(2);
     }
 }

@@ -1,4 +1,5 @@
-//! Correlated randomness: joint coin, base OT, OT extension with ring payloads, products of private bits, comparison, VOLE.
+//! Correlated randomness: joint coin, base OT, OT extension with ring payloads, products of private bits, comparison,
+//! selection of the highest, VOLE.
 //!
 //! VOLE over GF(2^128) ([`vole`], [`bit_vole`]) has a form for a **malicious** peer, and the joint coin is fair to one up to
 //! aborts. Everything else here is for a **semi-honest** peer.
@@ -17,10 +18,12 @@ mod error;
 pub mod ot_extension;
 pub mod pair;
 mod security;
+pub mod select;
+pub mod sum;
 pub mod vole;
 
 pub use error::CorrelationError;
-pub use ot_extension::{CotReceiver, CotSender};
+pub use ot_extension::{CotReceiver, CotSender, Form};
 pub use pair::OtPair;
 pub use security::Security;
 

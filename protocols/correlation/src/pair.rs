@@ -4,11 +4,12 @@
 //! - `correlate_both`: this party is sender of `correlations` and receiver with `choices`; shares as in
 //!   [`ot_extension`].
 //! - `multiply_bits`: First holds bits a, Second bits b, both know a factor f: additive shares of a·b·f mod 2^bits.
+//! - `correlate_wide_both`: the same for vectors of numbers under one choice, several batches in the same two flights.
 //! - `and`: XOR shares of x and y give XOR shares of x ∧ y, entry by entry.
 //!
 //! **Security** semi-honest, as the extension. Nothing is opened.
 //!
-//! **Cost** setup: one round, 8,224 bytes of payload each way. `and` of n: two OTs a gate, one in each direction.
+//! **Cost** setup: one round, 8,224 bytes of payload each way; of trees two rounds and 4,096 bytes more. `and` of n: two OTs a gate, one in each direction.
 //! `multiply_bits` of n: n OTs, half in each direction so that both lanes of the link carry the same. Each two flights.
 //!
 //! **Messages** those of the base OTs and the extension; both parties send before either waits.
@@ -25,7 +26,8 @@
 //! # Ok::<(), colift_correlation::CorrelationError>(())
 //! ```
 
-use crate::ot_extension::{self, CotReceiver, CotSender};
+use crate::bit_vole::{SUMS, small_trees};
+use crate::ot_extension::{self, CotReceiver, CotSender, Form};
 use crate::{CorrelationError, Role, base_ot};
 use colift_channel::{Channel, Meter};
 
@@ -34,6 +36,22 @@ pub struct OtPair {
     role: Role,
     sender: CotSender,
     receiver: CotReceiver,
+}
+
+/// A party's shares as OT sender and as OT receiver.
+pub type Shares = (Vec<u64>, Vec<u64>);
+
+/// A batch of OTs whose correlations are vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Wide<'a> {
+    /// This party's vectors as OT sender, one after the other.
+    pub correlations: &'a [u64],
+    /// Its choices as OT receiver, one a vector of the peer's.
+    pub choices: &'a [bool],
+    /// Numbers of a vector, at least 1.
+    pub width: usize,
+    /// Bits of a number.
+    pub bits: u32,
 }
 
 impl OtPair {
@@ -51,6 +69,23 @@ impl OtPair {
         let sender = CotSender::from_base(delta, as_sender.finish(&key)?);
         let receiver = CotReceiver::from_base(as_receiver.finish(&points)?);
         Ok(Self { role, sender, receiver })
+    }
+
+    /// As [`OtPair::setup`] in the form of trees, with one message more each way: for protocols of many OTs.
+    ///
+    /// # Errors
+    /// As [`OtPair::setup`].
+    pub fn setup_trees(channel: &mut (impl Channel + ?Sized), role: Role) -> Result<Self, CorrelationError> {
+        let (as_sender, delta) = CotSender::start(role)?;
+        let as_receiver = CotReceiver::start(role)?;
+        channel.send(base_ot::POINTS, as_sender.message())?;
+        channel.send(base_ot::KEY, as_receiver.message())?;
+        let points = channel.receive(base_ot::POINTS, base_ot::POINTS_BYTES)?;
+        let key = channel.receive(base_ot::KEY, base_ot::KEY_BYTES)?;
+        let (receiver, sums) = CotReceiver::from_trees(&as_receiver.finish(&points)?)?;
+        channel.send(SUMS, &sums)?;
+        let sums = channel.receive(SUMS, small_trees::BYTES)?;
+        Ok(Self { role, sender: CotSender::from_trees(delta, &as_sender.finish(&key)?, &sums), receiver })
     }
 
     /// This party's role.
@@ -82,10 +117,31 @@ impl OtPair {
         choices: &[bool],
         bits: u32,
     ) -> Result<(Vec<u64>, Vec<u64>), CorrelationError> {
+        let mut shares = self.correlate_wide_both(channel, &[Wide { correlations, choices, width: 1, bits }])?;
+        Ok(shares.pop().unwrap_or_default())
+    }
+
+    /// As [`OtPair::correlate_both`] for batches of vectors, all in the same two flights: shares as sender and as receiver of
+    /// each batch.
+    ///
+    /// # Errors
+    /// As [`CotReceiver::correlate`]; Config class for a vector that is not whole.
+    pub fn correlate_wide_both(
+        &mut self,
+        channel: &mut (impl Channel + ?Sized),
+        batches: &[Wide<'_>],
+    ) -> Result<Vec<Shares>, CorrelationError> {
         // Flight 1: both requests. Flight 2: both answers.
-        let pending = self.receiver.request(channel, choices, bits)?;
-        let sent = self.sender.correlate(channel, correlations, bits)?;
-        Ok((sent, pending.finish(channel)?))
+        let mut pending = Vec::with_capacity(batches.len());
+        for batch in batches {
+            pending.push(self.receiver.request(channel, batch.choices, batch.width, batch.bits)?);
+        }
+        let (mut sent, mut payloads) = (Vec::with_capacity(batches.len()), Vec::new());
+        for batch in batches {
+            sent.push(self.sender.prepare(channel, batch.correlations, batch.width, batch.bits, &mut payloads)?);
+        }
+        ot_extension::send_payloads(channel, payloads)?;
+        sent.into_iter().zip(pending).map(|(sent, pending)| Ok((sent, pending.finish(channel)?))).collect()
     }
 
     /// Additive shares of a·b·factor mod 2^bits, a First's bits and b Second's.
@@ -136,25 +192,46 @@ pub fn declare_setup(meter: &mut Meter) {
     meter.received(base_ot::KEY_BYTES);
 }
 
-/// Notes the messages of [`OtPair::correlate_both`] with this many OTs as sender and as receiver.
-pub fn declare_both(meter: &mut Meter, as_sender: usize, as_receiver: usize, bits: u32) {
-    ot_extension::column_frames(as_receiver).for_each(|length| meter.sent(length));
-    ot_extension::column_frames(as_sender).for_each(|length| meter.received(length));
-    ot_extension::payload_frames(as_sender, bits).for_each(|length| meter.sent(length));
-    ot_extension::payload_frames(as_receiver, bits).for_each(|length| meter.received(length));
+/// Notes the messages of [`OtPair::setup_trees`], the same for both roles.
+pub fn declare_setup_trees(meter: &mut Meter) {
+    declare_setup(meter);
+    meter.sent(small_trees::BYTES);
+    meter.received(small_trees::BYTES);
 }
 
-/// Notes the messages of [`OtPair::multiply_bits`] on n entries.
-pub fn declare_multiply_bits(meter: &mut Meter, role: Role, n: usize, bits: u32) {
-    match role {
-        Role::First => declare_both(meter, n / 2, n - n / 2, bits),
-        Role::Second => declare_both(meter, n - n / 2, n / 2, bits),
+/// Notes the messages of [`OtPair::correlate_both`] in the form of columns with this many OTs as sender and as receiver.
+pub fn declare_both(meter: &mut Meter, as_sender: usize, as_receiver: usize, bits: u32) {
+    declare_wide_both(meter, Form::Columns, &[(as_sender, as_receiver, 1, bits)]);
+}
+
+/// Notes the messages of [`OtPair::correlate_wide_both`]: of each batch the OTs as sender and as receiver, width and bits.
+pub fn declare_wide_both(meter: &mut Meter, form: Form, batches: &[(usize, usize, usize, u32)]) {
+    for (_, as_receiver, ..) in batches {
+        ot_extension::column_frames(*as_receiver, form).for_each(|length| meter.sent(length));
+    }
+    for (as_sender, ..) in batches {
+        ot_extension::column_frames(*as_sender, form).for_each(|length| meter.received(length));
+    }
+    for (as_sender, _, width, bits) in batches {
+        ot_extension::payload_frames(*as_sender, *width, *bits).for_each(|length| meter.sent(length));
+    }
+    for (_, as_receiver, width, bits) in batches {
+        ot_extension::payload_frames(*as_receiver, *width, *bits).for_each(|length| meter.received(length));
     }
 }
 
+/// Notes the messages of [`OtPair::multiply_bits`] on n entries.
+pub fn declare_multiply_bits(meter: &mut Meter, form: Form, role: Role, n: usize, bits: u32) {
+    let (sending, receiving) = match role {
+        Role::First => (n / 2, n - n / 2),
+        Role::Second => (n - n / 2, n / 2),
+    };
+    declare_wide_both(meter, form, &[(sending, receiving, 1, bits)]);
+}
+
 /// Notes the messages of [`OtPair::and`] on n entries.
-pub fn declare_and(meter: &mut Meter, n: usize) {
-    declare_both(meter, n, n, 1);
+pub fn declare_and(meter: &mut Meter, form: Form, n: usize) {
+    declare_wide_both(meter, form, &[(n, n, 1, 1)]);
 }
 
 #[cfg(test)]

@@ -52,6 +52,43 @@ fn the_canonical_text_is_frozen_and_comes_back() {
 }
 
 #[test]
+fn decisions_alone_are_another_contract() {
+    let numbers = "[\"score\", \"decile\", \"top_share\", \"yes_no\"]";
+    let only = |text: String| text.replacen("scores_to_owner\"]", "decisions_to_owner\"]", 1);
+    let text = only(OWNER.replacen(numbers, "[\"decile\", \"top_share\", \"yes_no\"]", 1));
+    let job = parse(&text, Side::Owner).unwrap();
+    assert_eq!(job.shared().terms().reveal, Disclosure::DECIDING.into());
+    assert!(job.shared().canonical().contains("reveal = [\"decisions_to_owner\", \"overlap_to_both\"]\n"));
+    assert_eq!(SharedJob::from_canonical(&job.shared().canonical()).unwrap(), *job.shared());
+    assert!(first_difference(&owner(), job.shared()).is_some());
+    // The examples of such a job.
+    let [ours, theirs] = [
+        (include_str!("../../../examples/jobs/decide-owner.toml"), Side::Owner),
+        (include_str!("../../../examples/jobs/decide-partner.toml"), Side::Partner),
+    ]
+    .map(|(text, side)| parse(text, side).unwrap());
+    assert_eq!(ours.shared().digest(), theirs.shared().digest());
+    assert_eq!((ours.shared().terms().reveal.clone(), ours.shared().terms().validity.max_runs), (Disclosure::DECIDING.into(), Some(1)));
+    for (text, words) in [
+        (only(OWNER.to_owned()), "output lists `score`, which `decisions_to_owner` never opens"),
+        (only(OWNER.replacen(numbers, "[\"probability\", \"decile\", \"top_share\", \"yes_no\"]", 1)), "output lists `probability`"),
+        (text.replacen("decisions_to_owner\"]", "decisions_to_owner\", \"scores_to_owner\"]", 1), "reveal lists both"),
+        (text.replacen("[\"overlap_to_both\", ", "[", 1), "cannot run without opening `overlap_to_both`"),
+        (text.replacen("decisions_to_owner\"]", "decisions_to_owner\", \"metrics_to_owner\"]", 1), "remove `metrics_to_owner`"),
+    ] {
+        let failure = parse(&text, Side::Owner).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.to_string().contains(words), "{words}: {failure}");
+    }
+    // Neither a training nor a count has decisions.
+    let training = super::with("\"scores_to_owner\"", "\"scores_to_owner\", \"decisions_to_owner\"");
+    let failure = parse(&training, Side::Owner).unwrap_err();
+    assert!(failure.to_string().contains("task `logistic` never opens `decisions_to_owner`"), "{failure}");
+    let overlap = super::OVERLAP.replacen("[\"overlap_to_both\"]", "[\"overlap_to_both\", \"decisions_to_owner\"]", 1);
+    let failure = parse(&overlap, Side::Owner).unwrap_err();
+    assert!(failure.to_string().contains("task `overlap` opens `overlap_to_both` only"), "{failure}");
+}
+
+#[test]
 fn every_changed_field_is_named() {
     type Change = fn(&mut SharedTerms);
     fn scoring(terms: &mut SharedTerms) -> &mut crate::contract::ScoreTerms {

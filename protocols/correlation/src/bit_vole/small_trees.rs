@@ -14,13 +14,13 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 /// Bytes of all trees' sums: two for each bit of Δ.
-pub(super) const BYTES: usize = 32 * LEVELS * TREES;
+pub(crate) const BYTES: usize = 32 * LEVELS * TREES;
 
 /// The streams of one tree.
-pub(super) type Leaves = Vec<Prg>;
+pub(crate) type Leaves = Vec<Prg>;
 
 /// Receiver of bits: grows all trees from fresh roots; the message, and all streams. `seeds` are both of every base OT.
-pub(super) fn grow(seeds: &[[Seed; 2]]) -> Result<(Vec<u8>, Vec<Leaves>), PrimitivesError> {
+pub(crate) fn grow(seeds: &[[Seed; 2]]) -> Result<(Vec<u8>, Vec<Leaves>), PrimitivesError> {
     let mut roots = Prg::from_os()?;
     let mut message = Vec::with_capacity(BYTES);
     let trees = (0..TREES).map(|tree| {
@@ -41,7 +41,7 @@ pub(super) fn grow(seeds: &[[Seed; 2]]) -> Result<(Vec<u8>, Vec<Leaves>), Primit
 }
 
 /// Sender: the streams it may know of all trees; that of leaf δ is none. `seeds` are those that Δ has chosen.
-pub(super) fn regrow(delta: u128, seeds: &[Seed], message: &[u8]) -> Vec<Leaves> {
+pub(crate) fn regrow(delta: u128, seeds: &[Seed], message: &[u8]) -> Vec<Leaves> {
     let sum_at = |place: usize| message.as_chunks::<16>().0.get(place).map_or(0, |bytes| u128::from_le_bytes(*bytes));
     let tree = |tree: usize| {
         let mut nodes = Zeroizing::new(vec![0u128]);
@@ -98,7 +98,7 @@ fn streams(nodes: &[u128]) -> Leaves {
 }
 
 /// Receiver of bits: the message for `rows` bits c, packed, and its own columns.
-pub(super) fn expand(packed: &[u8], rows: usize, trees: &mut [Leaves]) -> (Vec<u8>, Zeroizing<Vec<u8>>) {
+pub(crate) fn expand(packed: &[u8], rows: usize, trees: &mut [Leaves]) -> (Vec<u8>, Zeroizing<Vec<u8>>) {
     let column = rows / 8;
     let (mut message, mut own) = (vec![0u8; TREES * column], Zeroizing::new(vec![0u8; LEVELS * TREES * column]));
     let outputs = message.par_chunks_mut(column).zip(own.par_chunks_mut(LEVELS * column));
@@ -115,7 +115,7 @@ pub(super) fn expand(packed: &[u8], rows: usize, trees: &mut [Leaves]) -> (Vec<u
 }
 
 /// Sender: its own columns of `rows` bits from the peer's message.
-pub(super) fn correct(message: &[u8], rows: usize, delta: u128, trees: &mut [Leaves]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn correct(message: &[u8], rows: usize, delta: u128, trees: &mut [Leaves]) -> Zeroizing<Vec<u8>> {
     let column = rows / 8;
     let mut own = Zeroizing::new(vec![0u8; LEVELS * TREES * column]);
     let outputs = message.par_chunks(column).zip(own.par_chunks_mut(LEVELS * column));

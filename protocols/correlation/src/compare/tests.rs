@@ -58,7 +58,7 @@ fn signs_are_right_at_every_width() {
             let (a, b, first, second) = both(&shares, |c, ot, shares| negative(c, ot, shares, k).unwrap());
             let signs: Vec<bool> = a.iter().zip(&b).map(|(a, b)| a ^ b).collect();
             assert_eq!(signs, values.iter().map(|v| *v < 0).collect::<Vec<_>>(), "{values:?} mod 2^{k}");
-            assert_cost(|meter, role| declare_negative(meter, role, n, k), first, second);
+            assert_cost(|meter, role| declare_negative(meter, Form::Columns, role, n, k), first, second);
         });
     }
 }

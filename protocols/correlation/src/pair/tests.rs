@@ -36,7 +36,7 @@ fn ands_of_shared_bits_are_right_and_cost_what_is_declared() {
             for i in 0..x0.len() {
                 assert_eq!(a[i] ^ b[i], (x0[i] ^ x1[i]) & (y0[i] ^ y1[i]));
             }
-            declare_and(&mut meter, x0.len());
+            declare_and(&mut meter, Form::Columns, x0.len());
         }
         assert_eq!((meter.counters(), meter.counters()), (cost_first, cost_second));
     });
@@ -58,7 +58,7 @@ fn products_of_private_bits_are_right_and_cost_what_is_declared() {
         for (role, measured) in [(Role::First, cost_first), (Role::Second, cost_second)] {
             let mut meter = Meter::default();
             declare_setup(&mut meter);
-            declare_multiply_bits(&mut meter, role, n, bits);
+            declare_multiply_bits(&mut meter, Form::Columns, role, n, bits);
             assert_eq!(meter.counters(), measured);
         }
     });
@@ -90,4 +90,115 @@ fn unlike_lengths_are_our_own_fault() {
         |c| OtPair::setup(c, Role::Second).map(|_| ()).unwrap(),
     );
     assert_eq!(error.class(), Class::Config);
+}
+
+#[test]
+fn vectors_under_one_choice_are_right_and_cost_what_is_declared() {
+    /// Width, bits, vectors and choices of either party.
+    type Batch = (usize, u32, [Vec<u64>; 2], [Vec<bool>; 2]);
+    cases("wide OTs", 12, |prg| {
+        let batches: Vec<Batch> = (0..1 + prg.below(3))
+            .map(|_| {
+                let (width, bits) = (1 + prg.below(40) as usize, 1 + prg.below(64) as u32);
+                let counts = [(); 2].map(|()| prg.below(40) as usize);
+                let vectors = counts.map(|count| (0..count * width).map(|_| prg.next_u64()).collect());
+                (width, bits, vectors, [bools(prg, counts[1]), bools(prg, counts[0])])
+            })
+            .collect();
+        let trees = prg.below(2) == 1;
+        let form = if trees { Form::Trees } else { Form::Columns };
+        let side = |c: &mut dyn Channel, role, at: usize| {
+            let mut ot = if trees { OtPair::setup_trees(c, role) } else { OtPair::setup(c, role) }.unwrap();
+            let each = batches.iter();
+            let batches = each.map(|(width, bits, c, x)| Wide { correlations: &c[at], choices: &x[at], width: *width, bits: *bits });
+            ot.correlate_wide_both(c, &batches.collect::<Vec<_>>()).unwrap()
+        };
+        let (first, second, cost_first, cost_second) = run_pair(|c| side(c, Role::First, 0), |c| side(c, Role::Second, 1));
+        for ((width, bits, vectors, choices), (a, b)) in batches.iter().zip(first.iter().zip(&second)) {
+            for (s, r, c, x) in [(&a.0, &b.1, &vectors[0], &choices[1]), (&b.0, &a.1, &vectors[1], &choices[0])] {
+                assert_eq!((s.len(), r.len()), (c.len(), c.len()));
+                for (i, c) in c.iter().enumerate() {
+                    assert_eq!(s[i].wrapping_add(r[i]) & mask(*bits), if x[i / width] { c & mask(*bits) } else { 0 });
+                }
+            }
+        }
+        for (at, measured) in [(0, cost_first), (1, cost_second)] {
+            let mut meter = Meter::default();
+            if trees {
+                declare_setup_trees(&mut meter)
+            } else {
+                declare_setup(&mut meter)
+            }
+            let sizes = batches.iter().map(|(width, bits, _, x)| (x[1 - at].len(), x[at].len(), *width, *bits));
+            declare_wide_both(&mut meter, form, &sizes.collect::<Vec<_>>());
+            assert_eq!(meter.counters(), measured);
+        }
+    });
+}
+
+#[test]
+fn pads_of_a_vector_do_not_repeat() {
+    let (mut sent, ..) = run_pair(
+        |c| {
+            let mut ot = OtPair::setup(c, Role::First).unwrap();
+            ot.correlate_wide_both(c, &[Wide { correlations: &[0; 600], choices: &[], width: 300, bits: 64 }]).unwrap().remove(0).0
+        },
+        |c| {
+            let mut ot = OtPair::setup(c, Role::Second).unwrap();
+            ot.correlate_wide_both(c, &[Wide { correlations: &[], choices: &[true, false], width: 300, bits: 64 }]).unwrap()
+        },
+    );
+    sent.sort_unstable();
+    sent.dedup();
+    assert_eq!(sent.len(), 600);
+}
+
+#[test]
+fn vectors_that_are_not_whole_are_our_own_fault() {
+    let (errors, ..) = run_pair(
+        |c| {
+            let mut ot = OtPair::setup(c, Role::First).unwrap();
+            [(3, 2), (3, 0)].map(|(length, width)| {
+                let batch = Wide { correlations: &vec![1; length], choices: &[], width, bits: 8 };
+                ot.correlate_wide_both(c, &[batch]).err()
+            })
+        },
+        |c| OtPair::setup(c, Role::Second).map(|_| ()).unwrap(),
+    );
+    assert!(errors.into_iter().all(|error| error.unwrap().class() == Class::Config));
+}
+
+#[test]
+fn shares_from_trees_are_right_over_frames_and_calls() {
+    let n = ot_extension::FRAME_OTS + 77;
+    let mut prg = Prg::from_os().unwrap();
+    let (a, b) = (bools(&mut prg, n), bools(&mut prg, n));
+    let side = |c: &mut dyn Channel, role, own: &[bool]| {
+        let mut ot = OtPair::setup_trees(c, role).unwrap();
+        [(); 2].map(|()| ot.multiply_bits(c, own, 1, 5).unwrap())
+    };
+    let (first, second, cost_first, cost_second) = run_pair(|c| side(c, Role::First, &a), |c| side(c, Role::Second, &b));
+    for (first, second) in first.iter().zip(&second) {
+        assert!((0..n).all(|i| (first[i] + second[i]) % 32 == u64::from(a[i] & b[i])));
+    }
+    assert_ne!(first[0], first[1], "pads of one call are not those of the other");
+    for (role, measured) in [(Role::First, cost_first), (Role::Second, cost_second)] {
+        let mut meter = Meter::default();
+        declare_setup_trees(&mut meter);
+        (0..2).for_each(|_| declare_multiply_bits(&mut meter, Form::Trees, role, n, 5));
+        assert_eq!(meter.counters(), measured);
+    }
+}
+
+#[test]
+fn pads_from_trees_look_uniform_to_either_side() {
+    let (sent, received, ..) = run_pair(
+        |c| OtPair::setup_trees(c, Role::First).unwrap().correlate_both(c, &[0; 4096], &[], 16).unwrap().0,
+        |c| OtPair::setup_trees(c, Role::Second).unwrap().correlate_both(c, &[], &[true; 4096], 16).unwrap().1,
+    );
+    for shares in [sent, received] {
+        let ones: u32 = shares.iter().map(|share| share.count_ones()).sum();
+        // 65,536 coins: 128 a standard deviation, six of them.
+        assert!((32_000..=33_536).contains(&ones), "{ones}");
+    }
 }
