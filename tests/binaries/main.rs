@@ -15,4 +15,5 @@ mod scoring;
 mod shaped;
 mod surface;
 mod value;
+mod versions;
 mod world;
