@@ -57,7 +57,7 @@ impl Draft {
             (party.seed, party.identity) = (hex(&named(SIDES[side].name())[..16]), hex(&identity(side)));
         }
         let session: [u8; 32] = named("session").into();
-        let [(owner, owners), (partner, partners)] = converse(&parties, &session);
+        let [(owner, owners), (partner, partners)] = converse(&parties, &session, WIRE_VERSIONS.1);
         parties[0].result = owner;
         parties[1].result = partner;
         let mut sent = [owners, partners];
@@ -81,11 +81,11 @@ impl Draft {
 /// What a side ended with and what it sent.
 type Said = (Value, Vec<Frame>);
 
-/// Both parties live, each on its own seeded thread.
-pub fn converse(parties: &[PartyFile; 2], session: &[u8; 32]) -> [Said; 2] {
+/// Both parties live, each on its own seeded thread, speaking this wire version.
+pub fn converse(parties: &[PartyFile; 2], session: &[u8; 32], wire: u16) -> [Said; 2] {
     let (a, b) = pair();
     let live = |side: Side, channel| {
-        let mut taped = Taped::new(channel);
+        let mut taped = Taped::new(channel, wire);
         let ended = Party::new(side, &parties[side as usize]).talk(&mut taped, session);
         (ended.unwrap_or_else(|failure| panic!("{side}: {failure}")), taped.sent)
     };

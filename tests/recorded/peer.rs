@@ -2,27 +2,38 @@
 
 use crate::conversation::Frame;
 use colift_channel::{Channel, ChannelError, Counters, Kind, Meter};
+use std::ops::Range;
 
 /// The kind of the greeting: the one message in which two versions of the program may differ.
 pub const GREETING: u16 = 0x0101;
+/// Where a greeting has its lowest and its highest wire version, after the magic; the role is behind them.
+const LOWEST: Range<usize> = 8..10;
+const HIGHEST: Range<usize> = 10..12;
+const ROLE: usize = 12;
 
-/// A channel that keeps what its party sends. For tests only: it holds what must not be kept.
+/// A channel that keeps what its party sends, and has it tell the peer that it speaks no higher wire version than this. For tests only:
+/// it holds what must not be kept.
 pub struct Taped<C> {
     inner: C,
+    wire: u16,
     received: usize,
     pub sent: Vec<Frame>,
 }
 
 impl<C: Channel> Taped<C> {
-    pub fn new(inner: C) -> Self {
-        Self { inner, received: 0, sent: Vec::new() }
+    pub fn new(inner: C, wire: u16) -> Self {
+        Self { inner, wire, received: 0, sent: Vec::new() }
     }
 }
 
 impl<C: Channel> Channel for Taped<C> {
     fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ChannelError> {
-        self.sent.push(Frame::new(kind.code, self.received, payload));
-        self.inner.send(kind, payload)
+        let mut payload = payload.to_vec();
+        if kind.code == GREETING {
+            payload[HIGHEST].copy_from_slice(&self.wire.to_le_bytes());
+        }
+        self.sent.push(Frame::new(kind.code, self.received, &payload));
+        self.inner.send(kind, &payload)
     }
 
     fn receive_at_most(&mut self, kind: Kind, cap: usize) -> Result<Vec<u8>, ChannelError> {
@@ -125,12 +136,11 @@ pub fn same(wire: u16, recorded: &Frame, now: &Frame) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("{} bytes that differ from the {} recorded ones", now.length, recorded.length)) }
 }
 
-/// Magic (8), lowest and highest version, role.
 fn greeting_fits(wire: u16, recorded: &[u8], now: &[u8]) -> bool {
-    let range = |bytes: &[u8]| (u16::from_le_bytes([bytes[8], bytes[9]]), u16::from_le_bytes([bytes[10], bytes[11]]));
-    if now.len() < 13 || recorded.len() < 13 || now[..8] != recorded[..8] || now[12] != recorded[12] {
+    if recorded.len() <= ROLE || now.len() <= ROLE {
         return false;
     }
-    let (low, high) = range(now);
-    (low..=high).contains(&wire)
+    let version = |place: Range<usize>| u16::from_le_bytes([now[place.start], now[place.start + 1]]);
+    let speaks = (version(LOWEST)..=version(HIGHEST)).contains(&wire);
+    speaks && now[..LOWEST.start] == recorded[..LOWEST.start] && now[ROLE] == recorded[ROLE]
 }
