@@ -18,6 +18,9 @@ const UNSAFE_FILES: [&str; 4] = [
 ];
 /// Where randomness enters: the generator of secrets, and the identity key (the link's crate lies below the generator's).
 const RANDOMNESS_FILES: [&str; 2] = ["protocols/primitives/src/rng.rs", "protocols/channel/src/tls/key.rs"];
+/// The seeded stream of recorded conversations: this feature of colift-primitives, and the files that may name it.
+const REPLAY: &str = "insecure_replay";
+const REPLAY_FILES: [&str; 2] = ["protocols/primitives/src/rng.rs", "protocols/primitives/src/rng/insecure_replay.rs"];
 /// The files that disclose, and the message kinds that only they may use. Shares are opened in the first one only.
 const DISCLOSING_FILES: [&str; 3] = ["src/training/opening.rs", "src/run/split.rs", "src/run/scores.rs"];
 const DISCLOSING_KINDS: std::ops::Range<u16> = 0x0580..0x0590;
@@ -223,6 +226,33 @@ fn randomness(file: &File) -> Option<String> {
     let code = code_only(&without_tests(&file.text));
     let found = ["getrandom", "OsRng", "SysRng", "SystemRandom"].into_iter().find(|name| has_word(&code, name))?;
     Some(format!("{}: {found}; randomness for secrets comes through colift_primitives::rng", file.path))
+}
+
+/// Library code and programs never name the seeded stream, whether or not a test's build has it.
+fn replay_in_code(file: &File) -> Option<String> {
+    let inside = file.path.starts_with("src/") || (file.path.starts_with("protocols/") && file.path.contains("/src/"));
+    if !inside || is_test_file(&file.path) || REPLAY_FILES.contains(&file.path.as_str()) {
+        return None;
+    }
+    has_word(&code_only(&without_tests(&file.text)), REPLAY).then(|| format!("{}: {REPLAY} is for tests", file.path))
+}
+
+/// Where a manifest names the seeded stream: as the feature itself, which enables nothing and which no other feature enables, or under
+/// dev-dependencies, which no program is built with that is handed out.
+fn replay_in_manifest(file: &File) -> Vec<String> {
+    let mut table = String::new();
+    let mut findings = Vec::new();
+    for line in file.text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.trim_end_matches(']').to_owned();
+        }
+        let defines = file.path == "protocols/primitives/Cargo.toml" && table == "features" && line == "insecure_replay = []";
+        let tests = table == "dev-dependencies" || table.starts_with("dev-dependencies.");
+        if line.contains(REPLAY) && !defines && !tests {
+            findings.push(format!("{}: [{table}] enables {REPLAY}, which only dev-dependencies may", file.path));
+        }
+    }
+    findings
 }
 
 /// Crates of ours that a manifest names under the tables whose name `wanted` accepts.
@@ -464,7 +494,7 @@ fn the_house_is_tidy() {
         findings.extend(machine_paths(file));
         findings.extend(no_mod_rs(&file.path));
         if file.path.ends_with(".rs") {
-            findings.extend([header(file), size(file), no_unsafe(file), randomness(file)].into_iter().flatten());
+            findings.extend([header(file), size(file), no_unsafe(file), randomness(file), replay_in_code(file)].into_iter().flatten());
             findings.extend(forbidden_calls(file));
             findings.extend(room_layers(file));
             findings.extend(unlisted_disclosures(file));
@@ -474,6 +504,9 @@ fn the_house_is_tidy() {
         }
         if file.path.ends_with(".md") {
             findings.extend(dead_links(file, exists));
+        }
+        if file.path.ends_with("Cargo.toml") {
+            findings.extend(replay_in_manifest(file));
         }
         if let Some(name) = file.path.strip_prefix("protocols/").and_then(|path| path.strip_suffix("/Cargo.toml")) {
             findings.extend(crate_layers(name, &file.text));
@@ -528,6 +561,28 @@ fn unsafe_calls_and_randomness() {
     assert!(forbidden_calls(&file("src/a.rs", "eprintln!(\"x\"); // println!\n#[cfg(test)]\nmod tests {\n  println!()\n}")).is_empty());
     assert!(randomness(&file("src/a.rs", "use ring::rand::SystemRandom;")).is_some());
     assert!(randomness(&file(RANDOMNESS_FILES[0], "getrandom::fill(b)")).is_none());
+}
+
+#[test]
+fn the_seeded_stream_is_for_tests() {
+    for path in ["src/session/receipt.rs", "src/bin/colift-owner.rs", "protocols/psi/src/vole.rs"] {
+        assert!(replay_in_code(&file(path, "use colift_primitives::rng::insecure_replay;")).is_some(), "{path}");
+    }
+    assert!(
+        replay_in_code(&file("src/a.rs", "// insecure_replay\n#[cfg(test)]\nmod tests {\n    insecure_replay::begin(&seed);\n}")).is_none()
+    );
+    assert!(replay_in_code(&file("tests/recorded/party.rs", "insecure_replay::begin(&seed);")).is_none());
+    assert!(replay_in_code(&file(REPLAY_FILES[0], "insecure_replay::fill(b)")).is_none());
+    let count = |path: &str, text: &str| replay_in_manifest(&file(path, text)).len();
+    let feature = "colift-primitives = { workspace = true, features = [\"insecure_replay\"] }";
+    for table in ["dependencies", "build-dependencies", "workspace.dependencies", "target.'cfg(unix)'.dependencies"] {
+        assert_eq!(count("Cargo.toml", &format!("[{table}]\n{feature}")), 1, "{table}");
+    }
+    assert_eq!(count("Cargo.toml", "[features]\ndefault = [\"colift-primitives/insecure_replay\"]"), 1);
+    assert_eq!(count("protocols/primitives/Cargo.toml", "[features]\ndefault = [\"insecure_replay\"]\ninsecure_replay = []"), 1);
+    assert_eq!(count("Cargo.toml", "[dependencies.colift-primitives]\nfeatures = [\"insecure_replay\"]"), 1);
+    assert_eq!(count("Cargo.toml", &format!("# insecure_replay\n[dependencies]\nring = \"1\"\n[dev-dependencies]\n{feature}")), 0);
+    assert_eq!(count("protocols/primitives/Cargo.toml", "[features]\ninsecure_replay = []\n[dependencies]"), 0);
 }
 
 #[test]

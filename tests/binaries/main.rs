@@ -16,5 +16,6 @@ mod scoring;
 mod shaped;
 mod surface;
 mod value;
+mod versions;
 mod waits;
 mod world;

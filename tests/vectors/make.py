@@ -247,6 +247,9 @@ def main():
         {"h": "66e94bd4ef8a2c3b884cfa59ca342b2e", "x": f"{0x5e2ec746917062882c85b0685353deb7 ^ 0x80:032x}", "product": "f38cbb1ad69223dcc3457ae5b6b0f885"}]})
     lines = []
     for folder, _, files in sorted(os.walk(HERE)):
+        # Recorded conversations have a manifest of their own, which tests/recorded writes and checks.
+        if os.path.relpath(folder, HERE).split(os.sep)[0] == "wire":
+            continue
         for file in sorted(files):
             if file.endswith(".json"):
                 full = os.path.join(folder, file)

@@ -60,7 +60,7 @@ use colift_primitives::buffer::{Buffer, Reuse};
 use colift_primitives::gf128;
 use colift_primitives::hash::PartHash;
 use colift_primitives::okvs::{OkvsParams, Rows};
-use colift_primitives::rng::{Seed, os_bytes};
+use colift_primitives::rng::{Prg, Seed, os_bytes};
 use estimate::Sample;
 use oprf::{OutputHash, Outputs};
 use subtle::ConstantTimeEq;
@@ -302,9 +302,10 @@ impl Run {
         let store = OkvsParams::for_items(self.own)?;
         // Step 3: the peer's commitment.
         let committed = if self.malicious() { channel.receive(COMMITMENT, 32)? } else { Vec::new() };
-        // Step 4: VOLE; meanwhile the store, whose seed nothing depends on yet.
+        // Step 4: VOLE; meanwhile the store, whose seed nothing depends on yet. Randomness is drawn on this thread (docs/adr/0024).
+        let seeds = Prg::from_os()?;
         let (received, encoded) = std::thread::scope(|scope| {
-            let encoding = scope.spawn(|| encode(&store, names));
+            let encoding = scope.spawn(|| encode(&store, names, seeds));
             let received = vole::receive(channel, self.role, &self.vole(&store));
             (received, encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
@@ -368,9 +369,9 @@ struct Encoded {
 }
 
 /// Encodes key ↦ element; takes another seed where one fails.
-fn encode(store: &OkvsParams, names: Buffer<[u128; 2]>) -> Result<Encoded, PsiError> {
+fn encode(store: &OkvsParams, names: Buffer<[u128; 2]>, mut seeds: Prg) -> Result<Encoded, PsiError> {
     for _ in 0..MOST_SEEDS {
-        let seed = Seed::from_os()?;
+        let seed = seeds.next_seed();
         let rows = Rows::place(store, &seed, &names);
         if let Some(values) = rows.encode() {
             return Ok(Encoded { seed, rows, values });
