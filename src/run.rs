@@ -15,6 +15,7 @@ pub(crate) mod scores;
 mod split;
 mod train;
 
+pub use agree::safe;
 pub(crate) use facts::Opening;
 pub use facts::{Facts, Ran};
 pub use kept::{Forgetful, Keep, KeptMatching, KeptTraining};
@@ -48,6 +49,14 @@ pub struct Prepared {
     pub job: Job,
     /// The side's file.
     pub table: Table,
+}
+
+impl Prepared {
+    /// Hash of everything that a run takes from this side: the same for every attempt of it.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.table.fingerprint()
+    }
 }
 
 /// Reads and checks the side's own file; sends nothing.

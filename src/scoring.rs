@@ -32,6 +32,7 @@ use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
 use colift_channel::Channel;
 use colift_correlation::Role;
+use colift_primitives::hash::PartHash;
 
 /// A job, the own half of its model, and the checked table of one side.
 pub struct Prepared {
@@ -41,6 +42,17 @@ pub struct Prepared {
     pub model: ModelFile,
     /// The side's file; rows without a usable id are left out and listed in it.
     pub table: Table,
+}
+
+impl Prepared {
+    /// Hash of everything that a scoring takes from this side, its half of the model among it: the same for every attempt of it.
+    ///
+    /// # Errors
+    /// Exit code 1: the model cannot be written as text.
+    pub fn fingerprint(&self) -> Result<[u8; 32], Failure> {
+        let model = self.model.to_json()?;
+        Ok(PartHash::new("colift scoring v1").part(&self.table.fingerprint()).part(model.as_bytes()).finish())
+    }
 }
 
 /// What a scoring ends with.

@@ -30,7 +30,7 @@ pub fn run(side: Side, flags: &RunFlags, start: Start, stop: &StopFlag) -> Resul
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, prepared.table.warnings.iter().map(ToString::to_string));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    let data = Data { rows: prepared.table.rows(), fingerprint: prepared.table.fingerprint() };
+    let data = Data { rows: prepared.table.rows(), fingerprint: prepared.fingerprint() };
     let over = |talk: Talk<'_>| over_keeping(talk.channel, talk.session, &prepared, talk.keep, talk.clock, talk.progress);
     meeting.meet(&prepared.job.private().link, data, over, |met, outcome| {
         let out = Written { prepared: &prepared, own: met.own, peer: met.peer, cost: met.cost.clone(), ended: met.ended };

@@ -10,7 +10,6 @@ use crate::report::Details;
 use crate::scoring::write::{Columns, not_scored};
 use crate::scoring::{Outcome, Prepared, first_look, over_keeping, prepare};
 use colift_channel::StopFlag;
-use colift_primitives::hash::PartHash;
 use std::io::{BufWriter, Write};
 
 /// Scores the users of this side's job, or takes up an unfinished scoring of it. Prints the results folder last.
@@ -29,9 +28,7 @@ pub fn score(side: Side, flags: &RunFlags, start: Start, stop: &StopFlag) -> Res
     let prepared = meeting.read(|| prepare(job))?;
     meeting.show(&prepared.table, first_look(&prepared));
     meeting.compare(&prepared.table, prepared.job.private().ledger)?;
-    // A scoring with another half of a model is another run.
-    let half = PartHash::new("colift scoring v1").part(&prepared.table.fingerprint()).part(prepared.model.to_json()?.as_bytes()).finish();
-    let data = Data { rows: prepared.table.rows(), fingerprint: half };
+    let data = Data { rows: prepared.table.rows(), fingerprint: prepared.fingerprint()? };
     let over = |talk: Talk<'_>| over_keeping(talk.channel, talk.session, &prepared, talk.keep, talk.clock, talk.progress);
     meeting.meet(&prepared.job.private().link, data, over, |met, outcome| write(met, &prepared, outcome))
 }

@@ -8,6 +8,7 @@ use colift::data::Side;
 use colift::data::wording::hex;
 use colift::error::Failure;
 use colift::progress::Silent;
+use colift::recovery::{Common, State, Task, Unfinished};
 use colift::resources::StageClock;
 use colift::run::{Facts, Outcome, Ran};
 use colift::session::receipt::{Ground, Part, agree};
@@ -103,7 +104,7 @@ impl Party {
             let greeting = greet(&mut channel, self.side)?;
             assert_eq!(greeting.peer_side, self.side.peer());
             let shared = job.shared();
-            let both = self.sign(shared).exchange(channel, &self.home, shared.terms().validity, self.side, self.peer(&job))?;
+            let both = self.sign(shared).exchange(channel, &self.home, self.side, self.peer(&job))?;
             assert_eq!(both.unwrap().run, 1);
             Ok(())
         })
@@ -128,14 +129,21 @@ impl Party {
         let greeting = greet(&mut channel, side)?;
         clock.end(channel.counters());
 
-        let mut channel = Recorded::new(channel);
-        let validity = shared.terms().validity;
-        let signatures = self.sign(&shared).exchange(&mut channel, &self.home, validity, side, peer)?.unwrap();
-        let (facts, result) = work.over(&mut channel, session, &mut clock)?;
+        let mut recorded = Recorded::new(&mut *channel);
+        let signatures = self.sign(&shared).exchange(&mut recorded, &self.home, side, peer)?.unwrap();
+        let task = if shared.score().is_some() { Task::Score } else { Task::Run };
+        let name = shared.terms().name.clone();
+        let state = State::new(task, "job.toml".into(), name, shared.digest(), peer.to_string(), "2026-11-26T08:00:00.000Z".into());
+        let mut unfinished = Unfinished::begin(&self.home, state)?;
+        let proposal = unfinished.propose(&mut recorded, false, &work.fingerprint()?)?;
+        assert_eq!(proposal.common, Common::New);
+        let begun = (session, signatures.run, side == Side::Owner);
+        let attempt = unfinished.attempt(&mut recorded, &self.home, &proposal, begun)?;
+        let (facts, result) = work.over(&mut recorded, session, &mut clock)?;
 
-        let transcript = channel.transcript();
+        let transcript = recorded.transcript();
         facts.check_wire(side, &transcript.sent.kinds, &transcript.received.kinds)?;
-        let cost = clock.cost(channel.counters());
+        let cost = clock.cost(recorded.counters());
         let sent = |stage: &colift::report::StageCost| stage.bytes_sent.owner.or(stage.bytes_sent.partner).unwrap();
         let stages = cost.stages.0.iter().filter(|(name, _)| name != "greet");
         let part = Part {
@@ -147,9 +155,11 @@ impl Party {
             ended: "2026-11-26T08:00:00Z".into(),
             result: String::new(),
         };
-        let ground = Ground { side, identity: &self.identity, peer, shared: &shared, signatures: &signatures, session };
-        let receipt = agree(channel, &ground, part, result_hash(&[]))?;
+        let ground = Ground { side, identity: &self.identity, peer, shared: &shared, signatures: &signatures, session, attempt };
+        let receipt = agree(recorded, &ground, part, result_hash(&[]))?;
         receipt.verify()?;
+        run::safe(&mut channel)?;
+        unfinished.forget();
         let opened: Vec<Value> = facts.opened.iter().map(|o| json!([o.item, o.learned, o.told])).collect();
         Ok(json!({
             "wire": greeting.wire, "peer": greeting.peer_version, "run": signatures.run, "matched": facts.matched, "opened": opened,
@@ -176,6 +186,13 @@ impl Work {
         match self {
             Self::Run(prepared) => prepared.table.rows(),
             Self::Score(prepared) => prepared.table.rows(),
+        }
+    }
+
+    fn fingerprint(&self) -> Result<[u8; 32], Failure> {
+        match self {
+            Self::Run(prepared) => Ok(prepared.fingerprint()),
+            Self::Score(prepared) => prepared.fingerprint(),
         }
     }
 
