@@ -103,7 +103,7 @@ fn a_long_wait_names_the_peer_and_the_message() {
     let seen = buffer.text().len();
     progress.stage("matching", 1, 3);
     buffer.expect("step 1 of 3, ");
-    assert!(!buffer.text()[seen..].contains("waiting"));
+    assert!(!buffer.text()[seen..].contains("owner: waiting"));
 }
 
 #[test]

@@ -575,14 +575,14 @@ mod tests {
         let mut past = PastRuns::load(&home, peer).unwrap();
         let wide = rules(1000, None, 0);
         for set in 0..15 {
-            let sketch = past.sketch(&ids(5_000 * set..5_000 * set + 40), wide.difference());
+            let sketch = past.sketch(&ids(5_000 * set..5_000 * set + 600), wide.difference());
             past.record(&sketch, &wide, Timestamp::UNIX_EPOCH).unwrap();
         }
         let again = PastRuns::load(&home, peer).unwrap();
         assert_eq!(again.runs.len(), 15, "no set was forgotten");
         assert_eq!((again.runs[0].sums.len(), again.runs[14].sums.len()), (32, 1024));
         assert!(again.runs.iter().map(|run| 16 * run.sums.len()).sum::<usize>() <= MOST_BYTES);
-        let near = past.sketch(&ids(1..40), wide.difference());
+        let near = past.sketch(&ids(1..600), wide.difference());
         assert_eq!(past.allow(&near, &wide).unwrap_err().id, 482, "the cut sketch still tells one user");
     }
 
