@@ -94,3 +94,39 @@ fn forecasts_grow_with_sizes_links_and_what_is_opened() {
     }
     assert!(base.memory.iter().all(|bytes| (50 << 20..1 << 30).contains(bytes)), "{base:?}");
 }
+
+/// A scoring job with these lines on what is opened.
+fn scoring(opens: &str) -> crate::contract::SharedJob {
+    let text = format!(
+        "[shared]\nname = \"case\"\ntask = \"score\"\nmodel = \"{}\"\n{opens}\nmax_rows = {{ owner = 1_000_000, partner = 1_000_000 }}\n\
+         [shared.peers]\nowner = \"{}\"\npartner = \"{}\"\n\
+         [private]\ndata = \"d.csv\"\nid = \"id\"\nmodel = \"m.json\"\nlink = {{ listen = \"127.0.0.1:1\" }}\n",
+        "0f".repeat(16),
+        "a".repeat(64),
+        "b".repeat(64)
+    );
+    Job::parse(&text, Side::Owner, Path::new("")).unwrap().shared().clone()
+}
+
+#[test]
+fn decisions_without_scores_are_forecast_and_named() {
+    let link = Link { round_trip: 1e-3, bytes_a_second: [1e9; 2], transforms: [1e5; 2] };
+    let sizes = Sizes { rows: [10_000; 2], features: [20; 2], matched: 10_000 };
+    let bytes = |opens: &str| forecast(&scoring(opens), &sizes, &link).unwrap().sent.iter().sum::<u64>();
+    let scores = bytes("output = [\"score\"]\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]");
+    let hidden = "reveal = [\"overlap_to_both\", \"decisions_to_owner\"]";
+    let a_user = |output: &str| {
+        let with = bytes(&format!("output = [{output}]\n{hidden}"));
+        (with - scores) / 10_000
+    };
+    // docs/COSTS.md, less the four bytes of a score, and with the setup's 24 kB.
+    let [answers, top, deciles] =
+        [a_user("\"yes_no\"]\nthreshold = 0.5 # "), a_user("\"top_share\"]\ntop_share = 0.4 # "), a_user("\"decile\"")];
+    assert!((120..135).contains(&answers) && (500..550).contains(&top) && (2_000..2_200).contains(&deciles), "{answers} {top} {deciles}");
+    let met = Met { rows: [10_000; 2], features: [20; 2], link };
+    let page = preview::page(&scoring(&format!("output = [\"decile\"]\n{hidden}")), &met, &[]);
+    for words in ["decisions_to_owner", "no score", "only inside oblivious transfers", "max_runs of 1 or a few"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("rounded to 1/256"));
+}
