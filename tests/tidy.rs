@@ -237,8 +237,8 @@ fn replay_in_code(file: &File) -> Option<String> {
     has_word(&code_only(&without_tests(&file.text)), REPLAY).then(|| format!("{}: {REPLAY} is for tests", file.path))
 }
 
-/// Where a manifest names the seeded stream: as the feature itself, which enables nothing and which no other feature enables, or under
-/// dev-dependencies, which no program is built with that is handed out.
+/// Where a manifest names the seeded stream: as the feature itself, which enables nothing, or as the root's feature of one test, which
+/// nothing enables by itself.
 fn replay_in_manifest(file: &File) -> Vec<String> {
     let mut table = String::new();
     let mut findings = Vec::new();
@@ -247,9 +247,10 @@ fn replay_in_manifest(file: &File) -> Vec<String> {
             table = name.trim_end_matches(']').to_owned();
         }
         let defines = file.path == "protocols/primitives/Cargo.toml" && table == "features" && line == "insecure_replay = []";
-        let tests = table == "dev-dependencies" || table.starts_with("dev-dependencies.");
-        if line.contains(REPLAY) && !defines && !tests {
-            findings.push(format!("{}: [{table}] enables {REPLAY}, which only dev-dependencies may", file.path));
+        let asked = file.path == "Cargo.toml" && table == "features" && line == "replay = [\"colift-primitives/insecure_replay\"]";
+        let needed = table == "[test" && line == "required-features = [\"replay\"]";
+        if (line.contains(REPLAY) || line.contains("\"replay\"")) && !defines && !asked && !needed {
+            findings.push(format!("{}: [{table}] enables {REPLAY}, which only the feature replay may", file.path));
         }
     }
     findings
@@ -575,13 +576,15 @@ fn the_seeded_stream_is_for_tests() {
     assert!(replay_in_code(&file(REPLAY_FILES[0], "insecure_replay::fill(b)")).is_none());
     let count = |path: &str, text: &str| replay_in_manifest(&file(path, text)).len();
     let feature = "colift-primitives = { workspace = true, features = [\"insecure_replay\"] }";
-    for table in ["dependencies", "build-dependencies", "workspace.dependencies", "target.'cfg(unix)'.dependencies"] {
+    for table in ["dependencies", "dev-dependencies", "build-dependencies", "workspace.dependencies", "target.'cfg(unix)'.dependencies"] {
         assert_eq!(count("Cargo.toml", &format!("[{table}]\n{feature}")), 1, "{table}");
     }
     assert_eq!(count("Cargo.toml", "[features]\ndefault = [\"colift-primitives/insecure_replay\"]"), 1);
     assert_eq!(count("protocols/primitives/Cargo.toml", "[features]\ndefault = [\"insecure_replay\"]\ninsecure_replay = []"), 1);
     assert_eq!(count("Cargo.toml", "[dependencies.colift-primitives]\nfeatures = [\"insecure_replay\"]"), 1);
-    assert_eq!(count("Cargo.toml", &format!("# insecure_replay\n[dependencies]\nring = \"1\"\n[dev-dependencies]\n{feature}")), 0);
+    assert_eq!(count("Cargo.toml", "[features]\ndefault = [\"replay\"]"), 1);
+    let asked = "[features]\nreplay = [\"colift-primitives/insecure_replay\"]\n[[test]]\nrequired-features = [\"replay\"]";
+    assert_eq!(count("Cargo.toml", &format!("# insecure_replay\n[dependencies]\nring = \"1\"\n{asked}")), 0);
     assert_eq!(count("protocols/primitives/Cargo.toml", "[features]\ninsecure_replay = []\n[dependencies]"), 0);
 }
 

@@ -1,6 +1,6 @@
 //! Tests only: puts a stream from a given seed in the place of the system's generator, on the threads that ask for it.
 //!
-//! Behind the feature `insecure_replay`, which only dev-dependencies may enable (held by `tests/tidy.rs`); no library code and no
+//! Behind the feature `insecure_replay`, which only the root's feature `replay` may enable (held by `tests/tidy.rs`); no library code and no
 //! program calls this. With it one party of a recorded conversation sends the same bytes every time (docs/adr/0024).
 //! A thread that never called [`begin`] has the system's generator.
 //!
