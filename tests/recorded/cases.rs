@@ -25,10 +25,16 @@ pub struct Draft {
     files: fn() -> [Files; 2],
 }
 
-pub const DRAFTS: [Draft; 4] = [
+pub const DRAFTS: [Draft; 5] = [
     Draft { case: "overlap", what: "`run` with task = \"overlap\": 15 common users of 24 and 20", payloads: true, files: overlap },
-    Draft { case: "score_ecdh", what: "`score`, matching by Diffie-Hellman", payloads: true, files: || score("ecdh") },
-    Draft { case: "score_vole", what: "`score`, matching by VOLE in its malicious form", payloads: true, files: || score("vole") },
+    Draft { case: "score_ecdh", what: "`score`, matching by Diffie-Hellman", payloads: true, files: || score("ecdh", SCORES) },
+    Draft {
+        case: "score_decisions",
+        what: "`score` that opens decisions only: tenths, the highest quarter, and yes or no",
+        payloads: true,
+        files: || score("ecdh", DECISIONS),
+    },
+    Draft { case: "score_vole", what: "`score`, matching by VOLE in its malicious form", payloads: true, files: || score("vole", SCORES) },
     Draft {
         case: "training",
         what: "`run` with task = \"logistic\", matching by Diffie-Hellman: kinds, lengths and digests",
@@ -168,12 +174,15 @@ fn half(side: Side, model: &str, columns: &[&str]) -> String {
     serde_json::to_string(&file).unwrap() + "\n"
 }
 
-fn score(matching: &str) -> [Files; 2] {
+/// What a scoring gives and opens.
+const SCORES: &str = "output = [\"score\"]\nreveal = [\"overlap_to_both\", \"scores_to_owner\"]\n";
+const DECISIONS: &str = "output = [\"decile\", \"top_share\", \"yes_no\"]\ntop_share = 0.25\nthreshold = 0.5\n\
+                         reveal = [\"overlap_to_both\", \"decisions_to_owner\"]\n";
+
+fn score(matching: &str, gives: &str) -> [Files; 2] {
     let model = "5c".repeat(16);
-    let shared = format!(
-        "task = \"score\"\nid_kind = \"opaque\"\nmatching = \"{matching}\"\nmodel = \"{model}\"\noutput = [\"score\"]\nmin_overlap = 5\n\
-         reveal = [\"overlap_to_both\", \"scores_to_owner\"]\n"
-    );
+    let shared =
+        format!("task = \"score\"\nid_kind = \"opaque\"\nmatching = \"{matching}\"\nmodel = \"{model}\"\nmin_overlap = 5\n{gives}");
     let files = |side, columns: &[&str], first: usize, from, to| {
         let header = format!("id,{}", columns.join(","));
         let data = table(&header, from, to, |user| cells(user, first..first + columns.len()));

@@ -212,7 +212,10 @@ impl Work {
             }
             Self::Score(prepared) => {
                 let outcome = scoring::over(channel, session, prepared, clock, &Silent)?;
-                let scored = outcome.scored.as_ref().map(|scored| json!({ "scores": scored.scores, "joint": scored.joint }));
+                let scored = outcome.scored.as_ref().map(|scored| match &scored.decisions {
+                    Some(d) => json!({ "deciles": d.deciles, "top": d.top, "yes": d.yes, "joint": scored.joint }),
+                    None => json!({ "scores": scored.scores, "joint": scored.joint }),
+                });
                 let result = json!({
                     "matched": outcome.report.matched, "users": outcome.report.users, "peer_users": outcome.report.peer_users,
                     "scored": scored,
