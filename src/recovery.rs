@@ -11,17 +11,22 @@
 //! attempt is used. Both write the attempt down before either goes on, so a side whose folder was put back to an earlier copy is
 //! found and refused.
 //!
+//! **What it counts for.** One run is one run of the contract, whatever its attempts, until one of them told a side something of a phase that is
+//! not kept on both: who is common, or a later opening. The attempt after it is another run ([`Marked`]).
+//!
 //! **Who learns what.** Each side learns in which phase the other was cut. Where one side had its weights already and the other had not, the
 //! training runs again: on the same rows, of the same files (both are held to a salted hash of theirs), to the same optimum.
 
 pub mod agree;
 mod keep;
+mod marked;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
 pub use agree::{Agreed, Common};
+pub use marked::Marked;
 pub use state::{Seen, State, Task};
 pub use tracked::Tracked;
 

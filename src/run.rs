@@ -31,9 +31,9 @@ use crate::recipe::Recipe;
 use crate::report::{Opened, RecipeTable};
 use crate::resources::StageClock;
 use crate::training::heads::Reading;
-use crate::training::opening::Ledger;
+use crate::training::opening::{Ledger, OPENING_KINDS};
 use crate::training::secure::Trained;
-use colift_channel::Channel;
+use colift_channel::{Channel, Kind};
 use colift_correlation::vole::VoleMode;
 use colift_correlation::{Role, Security};
 use colift_primitives::hash::PartHash;
@@ -287,6 +287,25 @@ pub(crate) fn align_table(
         progress.note(&format!("matched {}", counts.collect::<Vec<_>>().join(", ")));
     }
     Ok(cascade.aligned)
+}
+
+/// What a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// Who is common, or how many.
+    Matching,
+    /// Something that the contract opens after that.
+    Opening,
+}
+
+/// What a message of this kind tells either side, if anything. The split follows from the matching.
+pub(crate) fn tells(kind: Kind) -> Option<Tells> {
+    match kind.code {
+        // From double-masked tags or tags on, whoever holds them knows which of its ids are common.
+        0x0203..=0x0205 | 0x0214..=0x0216 => Some(Tells::Matching),
+        code if OPENING_KINDS.contains(&code) && kind != split::SPLIT => Some(Tells::Opening),
+        _ => None,
+    }
 }
 
 /// The protocol of a job's word.

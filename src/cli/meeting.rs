@@ -6,7 +6,7 @@ use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
 use crate::error::{Exit, Failure};
 use crate::progress::{Progress, Terminal, Watched};
-use crate::recovery::{self, Common, State, Tracked, Unfinished};
+use crate::recovery::{self, Marked, State, Tracked, Unfinished};
 use crate::report::Cost;
 use crate::report::StageCost;
 use crate::resources::StageClock;
@@ -291,7 +291,7 @@ impl<'a> Meeting<'a> {
         signatures.run = proposal.number.unwrap_or(signatures.run);
         self.shared.terms().validity.check_now(signatures.run.saturating_sub(1))?;
         // A run that is taken up was written down when it began.
-        if let Some((past, sketch, rules)) = self.ledger.as_mut().filter(|_| proposal.common == Common::New) {
+        if let Some((past, sketch, rules)) = self.ledger.as_mut().filter(|_| proposal.number.is_none()) {
             past.record(sketch, rules, Timestamp::now())?;
         }
         let begun = (&session, signatures.run, self.side == Side::Owner);
@@ -301,7 +301,7 @@ impl<'a> Meeting<'a> {
         tracing::info!(contract = self.shared.digest(), owner = %signatures.owner.by(), partner = %signatures.partner.by(), "contract signed");
         let tracked = Tracked::new(&self.progress, self.unfinished.folder().to_owned());
         let outcome = over(Talk {
-            channel: &mut Watched::new(&mut channel, &tracked),
+            channel: &mut Watched::new(Marked::new(&mut channel, self.unfinished.folder()), &tracked),
             session: &session,
             keep: &mut self.unfinished,
             clock: &mut self.clock,

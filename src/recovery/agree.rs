@@ -17,11 +17,12 @@
 //! **Cost.** 1 round, 182 bytes each way; then 1 round, 1 byte each way.
 //!
 //! **Messages.** `attempt`: 1 for a resumed run (1), run (32), attempt (4), 1 under way (1), c_k (32), c_{k−1} (32), attempts that ended the matching
-//! and the training (4, 4), salted hash of the table (32), nonce (32), reserved (8). `attempt noted`: 1.
+//! and the training (4, 4), salted hash of the table (32), nonce (32), 1 if it told who is common plus 2 if it opened more (1), reserved (7). `attempt noted`: 1.
 //!
 //! **Source.** No paper: a two-party commit on a counter.
 
 use super::Unfinished;
+use super::marked::Told;
 use crate::data::wording::{from_hex, hex};
 use crate::error::{Exit, Failure};
 use crate::session::Home;
@@ -73,6 +74,8 @@ pub(super) struct Offer {
     pub training: u32,
     pub data: [u8; 32],
     pub nonce: [u8; 32],
+    /// What an attempt of it has told, or was about to.
+    pub told: Told,
 }
 
 /// How both sides go on.
@@ -90,6 +93,8 @@ pub enum Common {
         matching: bool,
         /// Whether the training is kept.
         training: bool,
+        /// Whether it is another run of the contract: something was told of a phase that is not kept on both sides.
+        another: bool,
     },
 }
 
@@ -97,7 +102,7 @@ pub enum Common {
 pub struct Proposal {
     /// How both sides go on.
     pub common: Common,
-    /// The contract's number of a run that is taken up.
+    /// The contract's number of a run that is taken up, unless it is another run from now on.
     pub number: Option<u32>,
     own: Offer,
     peer: Offer,
@@ -118,7 +123,8 @@ impl Offer {
             &training,
             &self.data,
             &self.nonce,
-            &[0; 8],
+            &[self.told.code()],
+            &[0; 7],
         ]
         .concat()
     }
@@ -148,8 +154,9 @@ impl Offer {
                 training: u32::from_le_bytes(take(4)?.try_into().ok()?),
                 data: take(32)?.try_into().ok()?,
                 nonce: take(32)?.try_into().ok()?,
+                told: Told::from_code(*take(1)?.first()?)?,
             };
-            (take(8)? == [0; 8]).then_some(offer)
+            (take(7)? == [0; 7]).then_some(offer)
         };
         let offer = read().ok_or_else(malformed)?;
         // A phase is never of a later attempt than the run, nor a training without its matching.
@@ -195,7 +202,9 @@ pub(super) fn decide(own: &Offer, peer: &Offer) -> Result<Common, Failure> {
     }
     let matching = own.matching > 0 && own.matching == peer.matching;
     let training = matching && own.training > 0 && own.training == peer.training;
-    Ok(Common::Again { attempt: base, chain, matching, training })
+    let told = own.told.or(peer.told);
+    let another = (told.matching && !matching) || (told.opening && !training);
+    Ok(Common::Again { attempt: base, chain, matching, training, another })
 }
 
 fn rolled_back(whose: &str, known: u32, told: u32) -> Failure {
@@ -242,13 +251,15 @@ impl Unfinished {
                     training: agreed.training,
                     data: bytes(&agreed.data)?,
                     nonce,
+                    told: Told::read(&self.folder),
                 };
                 (own, salt)
             }
             None => {
                 let salt = fresh()?;
                 let (run, chain, data) = ([0; 32], [0; 32], salted(&salt, table));
-                let own = Offer { resume, run, attempt: 0, under_way: false, chain, before: chain, matching: 0, training: 0, data, nonce };
+                let (before, under_way, told) = (chain, false, Told::default());
+                let own = Offer { resume, run, attempt: 0, under_way, chain, before, matching: 0, training: 0, data, nonce, told };
                 (own, salt)
             }
         };
@@ -262,7 +273,7 @@ impl Unfinished {
             return Err(Failure::new(Exit::Policy, 523, "the peer's data are not those with which this run began")
                 .hint("begin anew: `run` on both sides"));
         }
-        let number = again.map(|agreed| agreed.number);
+        let number = again.filter(|_| !matches!(common, Common::Again { another: true, .. })).map(|agreed| agreed.number);
         Ok(Proposal { common, number, own, peer, salt })
     }
 
@@ -284,7 +295,7 @@ impl Unfinished {
                 let run = PartHash::new("colift run v1").part(session).part(self.state.contract.as_bytes()).finish();
                 (run, 1, [0; 32], false, false)
             }
-            Common::Again { attempt, chain, matching, training } => (own.run, attempt + 1, *chain, *matching, *training),
+            Common::Again { attempt, chain, matching, training, .. } => (own.run, attempt + 1, *chain, *matching, *training),
         };
         let [first, second] = if owner { [&own.nonce, &peer.nonce] } else { [&peer.nonce, &own.nonce] };
         let chain =
@@ -315,6 +326,9 @@ impl Unfinished {
             agreed.under_way = true;
         }
         self.save()?;
+        if matches!(common, Common::Again { another: true, .. }) {
+            Told::forget(&self.folder)?;
+        }
         self.drop_kept(matching, training);
         Ok(attempt)
     }

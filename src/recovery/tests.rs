@@ -3,11 +3,13 @@
 
 use super::agree::{MOST_ATTEMPTS, Offer, decide, salted};
 use super::keep::{decode, encode};
+use super::marked::Told;
 use super::*;
 use crate::data::Split;
 use crate::data::wording::from_hex;
 use crate::run::Keep;
 use colift_channel::memory::MemoryChannel;
+use colift_channel::{Channel, Kind};
 use colift_testkit::run_pair;
 use std::os::unix::fs::PermissionsExt;
 
@@ -23,6 +25,7 @@ fn offer(attempt: u32, under_way: bool) -> Offer {
         training: 0,
         data: [3; 32],
         nonce: [4; 32],
+        told: Told::default(),
     }
 }
 
@@ -39,7 +42,8 @@ fn offers_that_fit_go_on_with_what_both_have() {
     assert_eq!(both(&fresh(false), &fresh(false)), Ok(Common::New));
     assert_eq!(both(&fresh(true), &fresh(true)), Ok(Common::New));
     assert_eq!(both(&fresh(false), &fresh(true)), Err((Exit::Usage, 517)));
-    let again = |attempt, matching, training| Ok(Common::Again { attempt, chain: [10 + attempt as u8; 32], matching, training });
+    let again =
+        |attempt, matching, training| Ok(Common::Again { attempt, chain: [10 + attempt as u8; 32], matching, training, another: false });
     for (a, b) in [(false, false), (true, false), (true, true)] {
         assert_eq!(both(&offer(2, a), &offer(2, b)), again(2, false, false));
     }
@@ -78,7 +82,7 @@ fn malformed_offers_are_refused() {
     for length in 0..bytes.len() {
         assert_eq!(Offer::decode(&bytes[..length]).unwrap_err().exit, Exit::Protocol);
     }
-    for (at, value) in [(0, 2), (37, 2), (bytes.len() - 1, 1)] {
+    for (at, value) in [(0, 2), (37, 2), (bytes.len() - 8, 4), (bytes.len() - 7, 1), (bytes.len() - 1, 1)] {
         let mut bad = bytes.clone();
         bad[at] = value;
         assert_eq!(Offer::decode(&bad).unwrap_err().id, 516, "byte {at}");
@@ -292,4 +296,53 @@ fn the_messages_cost_what_the_header_says() {
     let [one, two] = &mut runs;
     let (.., counters, _) = run_pair(|c| parties[0].meet(one, c, false, 1, Dies::No), |c| parties[1].meet(two, c, false, 2, Dies::No));
     assert_eq!((counters.messages_sent, counters.bytes_sent, counters.rounds), (2, 183 + 2 * 14, 2));
+}
+
+#[test]
+fn an_attempt_after_something_was_told_is_another_run_unless_that_phase_is_kept() {
+    const TAGS: Kind = Kind { code: 0x0203, name: "tags" };
+    const DECISIONS: Kind = Kind { code: 0x0586, name: "decisions" };
+    const SPLIT: Kind = Kind { code: 0x0582, name: "train or test of the matched rows" };
+    let told = |matching, training, code| Offer { matching, training, told: Told::from_code(code).unwrap(), ..offer(4, true) };
+    let another = |a: &Offer, b: &Offer| match both(a, b) {
+        Ok(Common::Again { another, .. }) => another,
+        other => panic!("{other:?}"),
+    };
+    assert!(!another(&told(0, 0, 0), &told(0, 0, 0)));
+    assert!(another(&told(0, 0, 1), &told(0, 0, 0)), "either side's word is enough");
+    assert!(!another(&told(1, 0, 1), &told(1, 0, 1)), "the matching is kept");
+    assert!(another(&told(1, 0, 1), &told(0, 0, 1)), "by one side only");
+    assert!(another(&told(1, 0, 3), &told(1, 0, 1)), "something after it was opened");
+    assert!(another(&told(1, 3, 3), &told(1, 0, 3)), "one side alone has its weights");
+    assert!(!another(&told(1, 3, 3), &told(1, 3, 3)), "what was opened is kept: nothing new is told");
+
+    // On the wire and on disk: the mark is there before the message, the attempt after it has no number yet, the one after that has.
+    let parties = [Party::new(true), Party::new(false)];
+    let mut runs = [parties[0].begin(), parties[1].begin()];
+    assert_eq!(meet(&parties, &mut runs, false, [1, 2], ALIVE), [Ok(1), Ok(1)]);
+    let (mut a, b) = colift_channel::memory::pair();
+    let folder = runs[1].folder().to_owned();
+    Marked::new(&mut a, &folder).send(SPLIT, &[0]).unwrap();
+    assert_eq!(Told::read(&folder).code(), 0, "the split follows from the matching");
+    drop(b);
+    for (kind, code) in [(TAGS, 1), (DECISIONS, 3)] {
+        assert!(Marked::new(&mut a, &folder).send(kind, &[0]).is_err());
+        assert_eq!(Told::read(&folder).code(), code, "before it is sent");
+    }
+    drop(runs);
+    let mut numbers = Vec::new();
+    for attempt in [2, 3] {
+        let mut runs = parties.each_ref().map(Party::take_up);
+        let [one, two] = &mut runs;
+        let side = |party: &Party, run: &mut Unfinished, channel: &mut MemoryChannel, table: u8| {
+            let proposal = run.propose(channel, true, &[table; 32]).unwrap();
+            let number = proposal.number.unwrap_or(8);
+            assert_eq!(run.attempt(channel, &party.home, &proposal, (&[5; 32], number, party.owner)), Ok(attempt));
+            proposal.number
+        };
+        let (a, b, ..) = run_pair(|c| side(&parties[0], one, c, 1), |c| side(&parties[1], two, c, 2));
+        assert_eq!(a, b);
+        numbers.push(a);
+    }
+    assert_eq!(numbers, [None, Some(8)]);
 }
