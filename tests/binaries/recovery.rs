@@ -285,3 +285,23 @@ fn a_side_that_has_its_results_gives_its_part_once_more() {
     }
     panic!("in 30 tries the partner never died between its receipt and its last word");
 }
+
+#[test]
+fn a_resumed_run_is_one_run_of_its_contract() {
+    let _guard = together();
+    let world = World::new();
+    world.jobs(|_, table| {
+        set(table, "shared.max_runs", 1);
+        set(table, "shared.max_runs_per_set", 1);
+    });
+    cut_in_training(&world);
+    for side in SIDES {
+        let state = state(&world, side).unwrap();
+        assert!(state["agreed"]["matching"] == 1 && state["agreed"]["training"] == 0, "{state}");
+    }
+    // Nothing after the matching was told, and that is kept: the same run.
+    finish(&world, SIDES.map(|side| resume(&world, side)), "one run");
+    for ended in world.run_both(&[]) {
+        ended.failed(&[12], &["E0211", "max_runs"], "a second run");
+    }
+}
