@@ -27,7 +27,7 @@ use crate::run::{
     FEWEST_PARTNER_COLUMNS, Facts, Forgetful, Keep, KeptMatching, Opening, Ran, agree, align_table, matching_terms, opened, scores,
 };
 use crate::scoring::rank::Decisions;
-use crate::training::heads::{Reading, rising};
+use crate::training::heads::{Head, Reading, rising};
 use crate::training::opening::Ledger;
 use crate::training::twin::sigmoid;
 use colift_channel::Channel;
@@ -243,9 +243,8 @@ pub fn over_keeping(
 
 /// Predictors of the last label's first head.
 fn last_head(model: &ModelFile, own: &[Vec<f64>], partner: Option<&[Vec<f64>]>) -> Vec<f64> {
-    let place = own.len().saturating_sub(model.task.functions());
-    let own = own.get(place).map(Vec::as_slice).unwrap_or_default();
-    match partner.and_then(|parts| parts.get(place)) {
+    let own = Head::first_of_last(model.task, own).map(Vec::as_slice).unwrap_or_default();
+    match partner.and_then(|parts| Head::first_of_last(model.task, parts)) {
         Some(part) => own.iter().zip(part).map(|(a, b)| a + b).collect(),
         None => own.to_vec(),
     }

@@ -42,16 +42,15 @@ impl Predictions {
 
     /// Of the joint model: the owner's and the partner's parts of all predictors.
     pub(crate) fn joint(terms: &TrainingTerms, reading: &Reading, own: &[Vec<f64>], partner: &[Vec<f64>]) -> Self {
-        let first_of_last = own.len().saturating_sub(Head::of(terms.task).len());
-        let last = own.get(first_of_last).zip(partner.get(first_of_last));
+        let last = Head::first_of_last(terms.task, own).zip(Head::first_of_last(terms.task, partner));
         let last = last.map(|(own, part)| own.iter().zip(part).map(|(a, b)| a + b).collect());
         Self::new(terms, reading.predict(terms.task, own, Some(partner)), last)
     }
 
     fn alone(terms: &TrainingTerms, variances: &[f64], predictors: &[Vec<f64>]) -> Self {
         let reading = Reading::alone(variances, terms.log_cap);
-        let first_of_last = predictors.len().saturating_sub(Head::of(terms.task).len());
-        Self::new(terms, reading.predict(terms.task, predictors, None), predictors.get(first_of_last).cloned())
+        let last = Head::first_of_last(terms.task, predictors).cloned();
+        Self::new(terms, reading.predict(terms.task, predictors, None), last)
     }
 }
 

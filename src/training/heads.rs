@@ -58,6 +58,12 @@ impl Head {
         }
     }
 
+    /// Of a list with an entry for each head of each label, that of the last label's first head.
+    #[must_use]
+    pub fn first_of_last<T>(task: Task, of_heads: &[T]) -> Option<&T> {
+        of_heads.get(of_heads.len().saturating_sub(Self::of(task).len()))
+    }
+
     /// All heads of a training, label after label: the label's place and the head.
     pub fn all(terms: &TrainingTerms) -> impl Iterator<Item = (usize, Self)> {
         let heads = Self::of(terms.task);
