@@ -7,28 +7,21 @@
 //!
 //! **Rules** come from two places. The contract's (`max_runs_per_set`, `min_set_difference`) hold for both sides and are looked at once the
 //! peer is met: the side that sees it refused tells the peer its exit code. A side's own (`[private] ledger`) is looked at before that
-//! and only adds to them. A run is written down to the disk before anything of it is sent, so that no crash loses it.
-//!
-//! **Sketch** t sums Σ x^(2j−1), j = 1 … t, over GF(2^128), of the hashes x of all ids: 16·t bytes whatever their number. Sums of two
-//! sketches are those of the symmetric difference, and the even powers follow by squaring. If d ≤ t elements differ, the shortest linear
-//! recurrence of s_1 … s_2t has length d exactly (Berlekamp–Massey), so a small difference is *never* missed unless two of n ids
-//! share a keyed hash (≤ n²·2^-129). A difference above t is taken for one below k ≤ t − 8 only if 16 elements of the field
-//! happen to follow a recurrence: ≤ 2^-2048 for hashes that are random. (BCH codes as in ePrint 2003/235, PinSketch, §6.3.)
-//!
-//! **Cost** t multiplications an id: a second of one core for ten million ids at t = 32.
+//! and only adds to them. A run is written down to the disk before anything of it is sent, so that no crash loses it. Sets are kept as [`sketch`]es.
+
+mod sketch;
+
+pub use sketch::Sketch;
 
 use super::home::Home;
 use crate::contract::{LedgerTerms, SharedJob};
 use crate::data::wording::{counted, grouped, hex};
 use crate::error::{Exit, Failure};
 use colift_channel::tls::Fingerprint;
-use colift_primitives::gf128;
-use colift_primitives::hash::PartHash;
 use colift_primitives::rng::os_bytes;
 use jiff::Timestamp;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sketch::STEP;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -37,14 +30,8 @@ const LOCK_FILE: &str = "ledger.lock";
 const SCHEMA: u32 = 2;
 /// The schema without counts: each of its sets was brought once at least.
 const OLD_SCHEMA: u32 = 1;
-/// Sums beyond the smallest difference that is asked about.
-const MARGIN: u64 = 8;
-/// Capacities are multiples of this, so that sketches of one peer compare.
-const STEP: u64 = 32;
 /// Bytes of sketches kept of one peer; the oldest are cut to a step, then go.
 const MOST_BYTES: usize = 200_000;
-/// Ids hashed at a time.
-const BATCH: usize = 256;
 
 /// What a sketch needs of this side: its own key.
 pub struct PastRuns {
@@ -133,13 +120,6 @@ pub struct KnownSet {
     pub min_difference: u64,
 }
 
-/// A set of ids as the ledger holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sketch {
-    ids: u64,
-    sums: Vec<u128>,
-}
-
 /// An earlier run that this one's ids are close to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Near {
@@ -185,31 +165,7 @@ impl PastRuns {
     /// The sketch of a set of distinct ids, for questions about differences below `min_difference`.
     #[must_use]
     pub fn sketch<I: AsRef<[u8]> + Sync>(&self, ids: &[I], min_difference: u64) -> Sketch {
-        let capacity = (min_difference + MARGIN).next_multiple_of(STEP) as usize;
-        let mut block = [0u8; 64];
-        block[..32].copy_from_slice(&PartHash::new("colift ledger v1").part(&self.key).finish());
-        let prefix = Sha256::new_with_prefix(block);
-        let of_batch = |ids: &[I]| {
-            let hash = |id: &I| {
-                let digest: [u8; 32] = prefix.clone().chain_update(id.as_ref()).finalize().into();
-                digest.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes))
-            };
-            let mut powers: Vec<u128> = ids.iter().map(hash).collect();
-            let squares: Vec<u128> = powers.iter().map(|x| gf128::multiply(*x, *x)).collect();
-            let sum = |powers: &[u128]| powers.iter().fold(0, |sum, power| sum ^ power);
-            let mut sums = vec![0u128; capacity];
-            for slot in &mut sums {
-                *slot = sum(&powers);
-                powers.iter_mut().zip(&squares).for_each(|(power, square)| *power = gf128::multiply(*power, *square));
-            }
-            sums
-        };
-        let add = |mut one: Vec<u128>, other: Vec<u128>| {
-            one.iter_mut().zip(other).for_each(|(one, other)| *one ^= other);
-            one
-        };
-        let sums = ids.par_chunks(BATCH).map(of_batch).reduce(|| vec![0; capacity], add);
-        Sketch { ids: ids.len() as u64, sums }
+        Sketch::of(&self.key, ids, min_difference)
     }
 
     /// The nearest earlier run whose ids differ from these by at least one and by fewer than `min_difference`.
@@ -350,49 +306,8 @@ impl PastRun {
 
     /// How many ids differ, exactly; None where they are more than both sketches tell.
     fn difference(&self, sketch: &Sketch) -> Option<u64> {
-        let odd: Vec<u128> = self.sums()?.iter().zip(&sketch.sums).map(|(one, other)| one ^ other).collect();
-        if self.ids.abs_diff(sketch.ids) > odd.len() as u64 {
-            return None;
-        }
-        // What follows no recurrence has one of about half its length, which is the number of sums.
-        let length = recurrence(&all_powers(&odd));
-        (length < odd.len()).then_some(length as u64)
+        Sketch { ids: self.ids, sums: self.sums()? }.difference(sketch)
     }
-}
-
-/// s_1 … s_2t from the odd ones: s_2j = s_j² in characteristic 2.
-fn all_powers(odd: &[u128]) -> Vec<u128> {
-    let mut all: Vec<u128> = Vec::with_capacity(2 * odd.len());
-    for (half, sum) in odd.iter().enumerate() {
-        all.push(*sum);
-        let root = all.get(half).copied().unwrap_or_default();
-        all.push(gf128::multiply(root, root));
-    }
-    all
-}
-
-/// Length of the shortest linear recurrence of a sequence: Berlekamp and Massey.
-fn recurrence(sequence: &[u128]) -> usize {
-    let (mut current, mut before) = (vec![1u128], vec![1u128]);
-    let (mut length, mut gap, mut scale) = (0usize, 1usize, 1u128);
-    for place in 0..sequence.len() {
-        let terms = current.iter().zip(sequence.get(..=place).unwrap_or_default().iter().rev());
-        let error = terms.take(length + 1).fold(0, |sum, (factor, term)| sum ^ gf128::multiply(*factor, *term));
-        if error == 0 {
-            gap += 1;
-            continue;
-        }
-        let factor = gf128::multiply(error, gf128::invert(scale));
-        let kept = current.clone();
-        current.resize(current.len().max(before.len() + gap), 0);
-        current.iter_mut().skip(gap).zip(&before).for_each(|(slot, term)| *slot ^= gf128::multiply(factor, *term));
-        if 2 * length <= place {
-            (length, before, scale, gap) = (place + 1 - length, kept, error, 1);
-        } else {
-            gap += 1;
-        }
-    }
-    length
 }
 
 /// What a person reads of a run whose ids are close to those of an earlier one.
