@@ -2,7 +2,7 @@
 //!
 //! `prepare` loads and checks the own half and reads the own file, before a network byte; `over` does the rest: terms →
 //! matching → the partner's rounded part of the logits to the owner → the owner's part added; or, where the job opens decisions only
-//! ([`mod@decisions`]), both parts into a protocol that ends with those. Users that the partner lacks get
+//! (`decisions.rs`), both parts into a protocol that ends with those. Users that the partner lacks get
 //! the owner's own model. No label and no split is needed. Nothing is written here: the caller writes what an [`Outcome`]
 //! holds, with the help of [`rank`] and [`mod@write`].
 

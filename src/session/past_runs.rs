@@ -7,7 +7,7 @@
 //!
 //! **Rules** come from two places. The contract's (`max_runs_per_set`, `min_set_difference`) hold for both sides and are looked at once the
 //! peer is met: the side that sees it refused tells the peer its exit code. A side's own (`[private] ledger`) is looked at before that
-//! and only adds to them. A run is written down to the disk before anything of it is sent, so that no crash loses it. Sets are kept as [`sketch`]es.
+//! and only adds to them. A run is written down to the disk before anything of it is sent, so that no crash loses it. Sets are kept as [`Sketch`]es.
 
 mod sketch;
 
