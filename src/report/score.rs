@@ -84,16 +84,27 @@ pub struct UnfamiliarCells {
     pub missing: u64,
 }
 
+/// The opened item of a scoring without scores.
+const DECISIONS: &str = "decisions_to_owner";
+
 impl ScoreReport {
     /// The first sentence, without a full stop.
     pub fn headline(&self) -> String {
+        let decided = self.opened.iter().any(|opened| opened.item == DECISIONS);
         match self.scored {
             Some(scored) => format!(
-                "{} scored: {} by the joint model, {} by the own model, as the partner lacks them",
+                "{} {}: {} by the joint model, {} by the own model, as the partner lacks them",
                 counted(scored.joint + scored.own, "user"),
+                if decided { "decided, and no score known" } else { "scored" },
                 count(scored.joint),
                 count(scored.own)
             ),
+            None if decided => {
+                format!(
+                    "Own part of the score went into decisions about {} on shares, and was not sent",
+                    counted(self.matched, "common user")
+                )
+            }
             None => format!("Own part of the score sent for {}", counted(self.matched, "common user")),
         }
     }

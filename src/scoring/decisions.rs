@@ -62,7 +62,8 @@ impl Release<'_> {
         }
         let sizes = Sizes { users, matched, top: terms.top_share.map_or(0, |share| top_users(share, users)) };
         let ranked = if ranks(terms) && matched > 0 { users } else { 0 };
-        let told = |done, total| self.progress.stage("scoring", done, total);
+        // The end of the stage is told by the caller.
+        let told = |done, total| self.progress.stage("scoring", done, total + 1);
         if !owner {
             let (parts, cut) = partner_parts(mine);
             release(self.channel, self.role, self.ledger, (terms, sizes), &parts, &told)?;

@@ -275,6 +275,10 @@ fn decisions_without_scores_are_those_of_the_scores() {
     let answers = |column: &str, word: &str| rows.values().filter(|row| row[column] == word).count();
     assert_eq!(answers("top_share", "yes"), 244);
     assert!((1..=10).all(|decile| (61..=62).contains(&answers("decile", &decile.to_string()))));
+    let first_line =
+        |folder: &Path| std::fs::read_to_string(folder.join("report.txt")).unwrap().lines().next().unwrap_or_default().to_owned();
+    assert!(first_line(&owner).starts_with("611 users decided, and no score known: "), "{}", first_line(&owner));
+    assert!(first_line(&partner).contains("went into decisions about") && first_line(&partner).contains("was not sent"));
     // What both sides say was opened, in report and signed receipt; no score in any file.
     for folder in [&owner, &partner] {
         let report = trained.report(folder);
