@@ -10,15 +10,15 @@ use std::time::Duration;
 
 /// Number of killed runs; 100 takes some minutes.
 const KILLS_VARIABLE: &str = "COLIFT_KILLS";
-const KILLS: usize = 12;
+const KILLS: usize = 6;
 /// When a side is killed: after it said this, and up to so many milliseconds later.
 const MOMENTS: [(&str, u64); 6] = [
-    ("reading begins", 20),
-    ("peer connected", 10),
-    ("matching begins", 60),
     ("training begins", 1200),
-    ("training begins", 300),
+    ("matching begins", 60),
     ("evaluation begins", 30),
+    ("training begins", 300),
+    ("peer connected", 10),
+    ("reading begins", 20),
 ];
 
 fn with_errors(world: &World) {
