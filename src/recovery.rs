@@ -35,6 +35,7 @@ use crate::error::{Exit, Failure};
 use crate::run::{KeptMatching, KeptTraining};
 use crate::session::Home;
 use colift_primitives::rng::os_bytes;
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,9 @@ use std::time::Duration;
 
 /// Folder in the home.
 const FOLDER: &str = "unfinished";
+/// What the name of a folder that is being removed begins with.
+const DOOMED: &str = ".gone-";
+const LOCK: &str = "lock";
 /// Tries to lock a run's folder, and the time between two.
 const LOOKS: usize = 10;
 const LOOK: Duration = Duration::from_millis(20);
@@ -157,7 +161,7 @@ impl Drop for Unfinished {
     /// A run that no peer knows of has nothing to be taken up.
     fn drop(&mut self) {
         if self.state.agreed.is_none() {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            remove_folder(&self.folder);
         }
     }
 }
@@ -176,8 +180,11 @@ pub fn list(home: &Home) -> Result<Vec<Listed>, Failure> {
     let mut found = Vec::new();
     for entry in entries {
         let folder = entry.map_err(|error| failed("read", &folder, &error))?.path();
-        let Some(state) = State::read(&folder) else { continue };
-        let running = held(&folder)?;
+        if folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DOOMED)) {
+            let _ = std::fs::remove_dir_all(&folder);
+            continue;
+        }
+        let (Some(state), Some(running)) = (State::read(&folder), held(&folder)?) else { continue };
         found.push(Listed { seen: Seen::read(&folder), folder, state, running });
     }
     found.sort_by(|a, b| a.state.started.cmp(&b.state.started));
@@ -200,7 +207,22 @@ pub fn forget_others(home: &Home, contract: &str, peer: &str, but: &Path) -> Res
 /// Removes a run's folder and what it left of its results.
 pub fn remove(folder: &Path, state: &State) {
     remove_partial(state);
-    let _ = std::fs::remove_dir_all(folder);
+    remove_folder(folder);
+}
+
+/// In two steps, so that a process that is killed in between leaves no half of a run: what has the name of a doomed folder is no run any
+/// more, and whoever lists the runs next removes it.
+fn remove_folder(folder: &Path) {
+    if let Ok(doomed) = doom(folder) {
+        let _ = std::fs::remove_dir_all(doomed);
+    }
+}
+
+fn doom(folder: &Path) -> std::io::Result<PathBuf> {
+    let mut name = OsString::from(DOOMED);
+    name.push(folder.file_name().unwrap_or_default());
+    let doomed = folder.with_file_name(name);
+    std::fs::rename(folder, &doomed).map(|()| doomed)
 }
 
 fn remove_partial(state: &State) {
@@ -213,7 +235,9 @@ fn remove_partial(state: &State) {
 
 /// The lock of a run's folder; None while another process holds it.
 fn lock(folder: &Path) -> Result<Option<File>, Failure> {
-    let file = lock_file(folder)?;
+    let path = folder.join(LOCK);
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = opened.map_err(|error| failed("written", &path, &error))?;
     // Whoever only looks holds it for a moment.
     for _ in 0..LOOKS {
         match file.try_lock() {
@@ -225,19 +249,18 @@ fn lock(folder: &Path) -> Result<Option<File>, Failure> {
     Ok(None)
 }
 
-/// Whether a process works on a run; several may ask at once.
-fn held(folder: &Path) -> Result<bool, Failure> {
-    match lock_file(folder)?.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
+/// Whether a process works on a run; several may ask at once. None: it was removed meanwhile.
+fn held(folder: &Path) -> Result<Option<bool>, Failure> {
+    let file = match File::open(folder.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", folder, &error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(false)),
+        Err(TryLockError::WouldBlock) => Ok(Some(true)),
         Err(TryLockError::Error(error)) => Err(failed("locked", folder, &error)),
     }
-}
-
-fn lock_file(folder: &Path) -> Result<File, Failure> {
-    let path = folder.join("lock");
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    opened.map_err(|error| failed("written", &path, &error))
 }
 
 fn failed(done: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -290,6 +290,26 @@ fn a_new_run_forgets_the_unfinished_ones_of_its_contract() {
 }
 
 #[test]
+fn a_removal_that_was_cut_is_finished_by_whoever_looks_next() {
+    let parties = [Party::new(true), Party::new(false)];
+    let mut runs = [parties[0].begin(), parties[1].begin()];
+    assert_eq!(meet(&parties, &mut runs, false, [1, 2], ALIVE), [Ok(1), Ok(1)]);
+    runs[0].keep_matching(&matching()).unwrap();
+    let folder = runs[0].folder().to_owned();
+    drop(runs);
+    // Killed after the first step of a removal, and after some of the files were gone.
+    let doomed = doom(&folder).unwrap();
+    std::fs::remove_file(doomed.join("state.json")).unwrap();
+    assert!(doomed.join("matching.bin").exists() && !folder.exists());
+    assert!(list(&parties[0].home).unwrap().is_empty());
+    assert!(!doomed.exists(), "what was kept of the matching is gone");
+    // One that somebody else removes meanwhile is no run, and is not made again by looking.
+    let run = parties[0].begin();
+    std::fs::remove_file(run.folder().join("lock")).unwrap();
+    assert!(list(&parties[0].home).unwrap().is_empty() && !run.folder().join("lock").exists());
+}
+
+#[test]
 fn the_messages_cost_what_the_header_says() {
     let parties = [Party::new(true), Party::new(false)];
     let mut runs = [parties[0].begin(), parties[1].begin()];
