@@ -8,7 +8,7 @@ use crate::error::{Exit, Failure};
 use crate::report::Cost;
 use crate::resources::StageClock;
 use crate::session::{Home, Identity, LinkSpec, Pins, connect};
-use crate::training::cost::declare_training;
+use crate::training::cost::declare_with;
 use crate::training::family::HiddenWeights;
 use crate::training::features::Features;
 use crate::training::opening::Ledger;
@@ -143,7 +143,6 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     let schedule = Schedule::new(data.public_sizes()?)?;
     let features = Features::new(&standardised, l2, role == Role::First)?;
     drop(standardised);
-    let (owner, partner) = declare_training(&schedule)?;
     let mut engine = Engine::setup(&mut channel, role)?;
     let mut ledger = Ledger::new(&[Disclosure::OwnWeights, Disclosure::ConvergedAndInRange]);
     let base_logit = bucket(data.rate)?.base_logit();
@@ -152,6 +151,7 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     let trained = train(&mut engine, &mut channel, &features, input, &schedule, &mut ledger, &|_, _| ())?;
     let counters = channel.counters();
     clock.end(counters);
+    let (owner, partner) = declare_with(&[(&schedule, trained.extra_spans.clone())])?;
     let declared = match side {
         Side::Owner => owner.counters(),
         Side::Partner => partner.counters(),
@@ -160,7 +160,7 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
         cost: clock.cost(counters),
         declared_bytes: declared.bytes_sent,
         messages_sent: counters.since(before).messages_sent,
-        passes: schedule.gate_rows() as f64 / data.rows as f64,
+        passes: schedule.gate_rows() as f64 / data.rows as f64 + trained.extra_spans.len() as f64,
         intercept: trained.intercept,
         coefficients: trained.coefficients,
     };

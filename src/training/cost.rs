@@ -8,8 +8,9 @@ use crate::training::family::Family;
 use crate::training::hessian::{cross_plan, own_plan};
 use crate::training::inference::forms_plan;
 use crate::training::opening;
-use crate::training::schedule::{HessianPrecision, Schedule, Step};
+use crate::training::schedule::{HessianPrecision, Schedule, SolverPlan, Step};
 use crate::training::secure::{backward_plan, forward_plan};
+use crate::training::solver::inner_plan;
 use crate::training::variance;
 use colift_algebra::gate::{self, GatePlan};
 use colift_algebra::product::Plan;
@@ -70,6 +71,69 @@ impl Ends {
         Ok(())
     }
 
+    /// The gradient of a step, and its new Hessian where it has one, ready for a solver.
+    fn evaluate(
+        &mut self,
+        step: &Step,
+        gates: &[GatePlan],
+        schedule: &Schedule,
+        span: usize,
+        solver: &SolverPlan,
+    ) -> Result<(), AlgebraError> {
+        self.gradient(step.rows, gates, schedule)?;
+        if step.hessian_rows > 0 {
+            let precision = schedule.precision(step.hessian_rows, span);
+            if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) && !schedule.secret_start() {
+                self.constant_hessian(step.hessian_rows, &precision)?;
+            } else {
+                self.hessian(step.hessian_rows, &precision)?;
+            }
+            self.operator(solver)?;
+        }
+        Ok(())
+    }
+
+    /// A step with an end check.
+    fn check(&mut self, step: &Step, schedule: &Schedule, span: usize) -> Result<(), AlgebraError> {
+        let (size, solver) = (self.size(), schedule.check_solver(step));
+        self.evaluate(step, &schedule.check_gates(step, span), schedule, span, solver)?;
+        self.both(|meter, role| {
+            solver.declare_solve(meter, role, size)?;
+            solver.declare_residual(meter, role, size)
+        })?;
+        // The decrement and the bits.
+        self.lift(size);
+        let plan = inner_plan(2 * size)?;
+        self.both_ways(&plan, &plan);
+        let held = schedule.held.is_some() && step.hessian_rows == 0;
+        self.each(|meter, role| {
+            compare::declare_all_within(meter, role, 4 * size, ring50::BITS);
+            compare::declare_all_within(meter, role, 1, ring50::BITS);
+            pair::declare_and(meter, Form::Columns, 1);
+            if held {
+                compare::declare_all_within(meter, role, size, ring50::BITS);
+            }
+            if schedule.sizes.family != Family::Linear {
+                compare::declare_all_within(meter, role, 1, ring50::BITS);
+            }
+            pair::declare_and(meter, Form::Columns, 1);
+            opening::declare_end_check(meter);
+        });
+        self.applied(step);
+        Ok(())
+    }
+
+    /// A step of both sides that may fail.
+    fn both(&mut self, note: impl Fn(&mut Meter, Role) -> Result<(), AlgebraError>) -> Result<(), AlgebraError> {
+        note(&mut self.owner, Role::First)?;
+        note(&mut self.partner, Role::Second)
+    }
+
+    fn operator(&mut self, solver: &SolverPlan) -> Result<(), AlgebraError> {
+        let size = self.size();
+        self.both(|meter, role| solver.declare_operator(meter, role, size))
+    }
+
     fn hessian(&mut self, rows: usize, precision: &HessianPrecision) -> Result<(), AlgebraError> {
         let (owner, partner) = self.widths;
         self.both_ways(&own_plan(rows, owner, precision)?, &own_plan(rows, partner, precision)?);
@@ -77,12 +141,6 @@ impl Ends {
         let pairs = |width: usize| width * (width + 1) / 2;
         self.lift(pairs(owner) + pairs(partner) + owner * partner);
         Ok(())
-    }
-
-    fn exchange(&mut self) -> Result<(), AlgebraError> {
-        let size = self.size();
-        SharedMatrix::declare_exchange(&mut self.owner, size, 1)?;
-        SharedMatrix::declare_exchange(&mut self.partner, size, 1)
     }
 
     /// One product that the partner holds.
@@ -96,26 +154,16 @@ impl Ends {
         self.lift(if step.momentum == 0.0 { size } else { 2 * size });
     }
 
-    fn solve(&mut self, iterations: usize) -> Result<(), AlgebraError> {
-        self.solve_many(iterations, 1)
-    }
-
-    fn solve_many(&mut self, iterations: usize, vectors: usize) -> Result<(), AlgebraError> {
+    fn solve(&mut self, solver: &SolverPlan) -> Result<(), AlgebraError> {
         let size = self.size();
-        self.lift(size * vectors);
-        for _ in 1..iterations {
-            SharedMatrix::declare_times(&mut self.owner, size, vectors)?;
-            SharedMatrix::declare_times(&mut self.partner, size, vectors)?;
-            self.lift(2 * size * vectors);
-        }
-        Ok(())
+        self.both(|meter, role| solver.declare_solve(meter, role, size))
     }
 
     /// [`crate::training::inference`].
-    fn standard_errors(&mut self, schedule: &Schedule) -> Result<(), AlgebraError> {
+    fn standard_errors(&mut self, schedule: &Schedule, span: usize) -> Result<(), AlgebraError> {
         let ((owner, partner), rows, size) = (self.widths, schedule.sizes.rows, self.size());
-        let precision = schedule.precision(rows);
-        let gates = schedule.slope_gates();
+        let precision = schedule.precision(rows, span);
+        let gates = schedule.slope_gates(span);
         if !gates.is_empty() && schedule.sizes.family != Family::Gamma {
             self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
             gate::declare(&mut self.owner, Role::First, &gates)?;
@@ -128,7 +176,7 @@ impl Ends {
         }
         SharedMatrix::declare_exchange(&mut self.owner, size, size)?;
         SharedMatrix::declare_exchange(&mut self.partner, size, size)?;
-        self.solve_many(schedule.inverse_solver.iterations, size)?;
+        self.both(|meter, role| schedule.inverse_solver.declare_vectors(meter, role, size, size))?;
         self.both_ways(&forms_plan(owner)?, &forms_plan(partner)?);
         opening::declare_own_weights(&mut self.owner, owner, partner);
         opening::declare_own_weights(&mut self.partner, partner, owner);
@@ -145,7 +193,7 @@ impl Ends {
 }
 
 /// Notes every message of [`Engine::setup`] and [`crate::training::secure::train`] up to the opening of the own weights, for
-/// the owner and for the partner.
+/// the owner and for the partner, where the first end check is passed.
 ///
 /// # Errors
 /// Exit 1: the schedule asks for parameters that no plan carries.
@@ -158,51 +206,61 @@ pub fn declare_training(schedule: &Schedule) -> Result<(Meter, Meter), Failure> 
 /// # Errors
 /// As [`declare_training`].
 pub fn declare_trainings(schedules: &[Schedule]) -> Result<(Meter, Meter), Failure> {
+    declare_with(&schedules.iter().map(|schedule| (schedule, Vec::new())).collect::<Vec<_>>())
+}
+
+/// The most that trainings one after the other can cost: every step after the planned ones, on the widest span.
+///
+/// # Errors
+/// As [`declare_training`].
+pub fn declare_most(schedules: &[Schedule]) -> Result<(Meter, Meter), Failure> {
+    let most = schedules.iter().map(|schedule| (schedule, vec![schedule.widest(); schedule.max_extra]));
+    declare_with(&most.collect::<Vec<_>>())
+}
+
+/// What trainings cost whose steps after the planned ones had these spans ([`crate::training::secure::Trained::extra_spans`]).
+///
+/// # Errors
+/// As [`declare_training`].
+pub fn declare_with(trainings: &[(&Schedule, Vec<usize>)]) -> Result<(Meter, Meter), Failure> {
     let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths: (0, 0) };
     ends.each(Engine::declare_setup);
-    for schedule in schedules {
+    for (schedule, extra_spans) in trainings {
         ends.widths = (schedule.sizes.owner_columns + 1, schedule.sizes.partner_columns);
-        declare_one(&mut ends, schedule)?;
+        declare_one(&mut ends, schedule, extra_spans)?;
     }
     Ok((ends.owner, ends.partner))
 }
 
 /// One training after the setup.
-fn declare_one(ends: &mut Ends, schedule: &Schedule) -> Result<(), Failure> {
+fn declare_one(ends: &mut Ends, schedule: &Schedule, extra_spans: &[usize]) -> Result<(), Failure> {
     let widths = ends.widths;
     let size = ends.size();
     if let Some(start) = &schedule.start {
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
-        let precision = schedule.precision(start.hessian_rows);
-        if schedule.secret_start() {
-            ends.hessian(start.hessian_rows, &precision)?;
-        } else {
-            ends.constant_hessian(start.hessian_rows, &precision)?;
+        if start.hessian_rows > 0 {
+            let precision = schedule.precision(start.hessian_rows, 0);
+            if schedule.secret_start() {
+                ends.hessian(start.hessian_rows, &precision)?;
+            } else {
+                ends.constant_hessian(start.hessian_rows, &precision)?;
+            }
+            ends.operator(&schedule.solver)?;
+            ends.solve(&schedule.solver)?;
         }
-        ends.exchange()?;
-        ends.solve(schedule.solver.iterations)?;
         ends.lift(size);
     }
     for step in &schedule.steps {
-        ends.gradient(step.rows, &schedule.gates(step), schedule)?;
-        if step.hessian_rows > 0 {
-            ends.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows))?;
-            ends.exchange()?;
-        }
-        ends.solve(schedule.solver(step).iterations)?;
+        let solver = schedule.solver(step);
+        ends.evaluate(step, &schedule.gates(step, 0), schedule, 0, solver)?;
+        ends.solve(solver)?;
         ends.applied(step);
     }
-    // End check: a step without a Hessian, two comparisons, one AND, one bit; then the step is applied and weights open.
-    ends.gradient(schedule.last.rows, &schedule.check_gates(), schedule)?;
-    ends.solve(schedule.solver(&schedule.last).iterations)?;
-    ends.each(|meter, role| {
-        compare::declare_all_within(meter, role, size, ring50::BITS);
-        compare::declare_all_within(meter, role, size, ring50::BITS);
-        pair::declare_and(meter, Form::Columns, 1);
-        opening::declare_end_check(meter);
-    });
-    ends.applied(&schedule.last);
+    ends.check(&schedule.last, schedule, 0)?;
+    for (place, span) in extra_spans.iter().enumerate() {
+        ends.check(&schedule.extra(place), schedule, *span)?;
+    }
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
     if schedule.residual_variance {
@@ -210,7 +268,7 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule) -> Result<(), Failure> {
         opening::declare_residual_sum(&mut ends.owner, &mut ends.partner);
     }
     if schedule.standard_errors {
-        ends.standard_errors(schedule)?;
+        ends.standard_errors(schedule, extra_spans.last().copied().unwrap_or_default())?;
     }
     Ok(())
 }

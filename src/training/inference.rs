@@ -23,7 +23,7 @@ use crate::training::opening::{self, Ledger};
 use crate::training::response::Response;
 use crate::training::schedule::{STEP_BITS, Schedule, Start};
 use crate::training::secure::Party;
-use crate::training::solver::solve;
+use crate::training::solver::solve_many;
 use colift_algebra::AlgebraError;
 use colift_algebra::product::{Plan, Shape, Tile};
 use colift_algebra::ring50::{self, MASK};
@@ -45,15 +45,16 @@ pub(crate) fn standard_errors(
     party: &mut Party<'_>,
     schedule: &Schedule,
     w: &[u64],
+    span: usize,
     response: Option<&Response<'_>>,
     ledger: &mut Ledger,
 ) -> Result<Vec<f64>, Failure> {
     let (rows, size, own) = (party.features.rows(), party.size(), party.features.width());
     // Step 1: the Hessian of all rows.
-    let precision = schedule.precision(rows);
+    let precision = schedule.precision(rows, span);
     let shares = match schedule.sizes.family {
         Family::Logistic | Family::Poisson => {
-            let slopes = party.slopes(w, &schedule.slope_gates(), response)?;
+            let slopes = party.slopes(w, &schedule.slope_gates(span), response)?;
             hessian(party, &slopes, &precision)?
         }
         Family::Linear | Family::Gamma if schedule.sizes.weights.is_some() => {
@@ -71,7 +72,7 @@ pub(crate) fn standard_errors(
         let row = &mut right[(before + j) * size + before..][..own];
         row.iter_mut().zip(&direction.unit).for_each(|(slot, v)| *slot = ring50::from_real(*v, STEP_BITS));
     }
-    let solution = solve(party, &matrix, &right, &schedule.inverse_solver)?;
+    let solution = solve_many(party, &matrix, &right, &schedule.inverse_solver)?;
     // Step 3: vᵀx. Own shares are local, the peer's come by a product.
     let entry = |j: usize, i: usize| (directions[j].unit[i] * f64::from(1u32 << DIRECTION_BITS)).round() as i32;
     let write = |tile: &Tile, out: &mut [i32]| tile.write_rows(out, |j| tile.inner.clone().map(move |i| entry(j, i)));

@@ -57,15 +57,16 @@ fn buffers(schedule: &Schedule, owner: bool) -> Result<u64, AlgebraError> {
     let (own, peer) = widths(schedule, owner);
     let both = |one: Plan, other: Plan| one.memory() + other.memory();
     let mut most = 0;
-    for step in schedule.steps.iter().chain([&schedule.last]) {
+    for (step, span) in schedule.steps.iter().chain([&schedule.last]).map(|step| (*step, 0)).chain([(schedule.extra(0), schedule.widest())])
+    {
         let rows = step.rows;
         most = most.max(both(forward_plan(rows, own)?, forward_plan(rows, peer)?));
         most = most.max(both(backward_plan(rows, own)?, backward_plan(rows, peer)?));
-        let gates = schedule.gates(step).iter().map(GatePlan::memory).collect::<Result<Vec<_>, _>>()?;
+        let gates = schedule.check_gates(&step, span).iter().map(GatePlan::memory).collect::<Result<Vec<_>, _>>()?;
         most = most.max(gates.into_iter().max().unwrap_or(0));
         let sampled = step.hessian_rows;
         if sampled > 0 {
-            let precision = schedule.precision(sampled);
+            let precision = schedule.precision(sampled, span);
             let columns = (4 * sampled * own + 8 * sampled * peer) as u64;
             most = most.max(columns + both(own_plan(sampled, own, &precision)?, own_plan(sampled, peer, &precision)?));
             most = most.max(columns + both(cross_plan(sampled, own, peer, &precision)?, cross_plan(sampled, peer, own, &precision)?));

@@ -143,15 +143,16 @@ pub fn decisions(channel: &mut dyn Channel, ledger: &mut Ledger, shares: &[u64],
     Ok(opened)
 }
 
-/// Opens one bit to both parties from its XOR shares.
+/// Opens the two bits of an end check to both parties from their XOR shares: whether the decrement is small, and whether predictors
+/// stayed in range.
 ///
 /// # Errors
 /// Exit 18 where the job does not list it; exit 19 for a malformed message; link failures.
-pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, share: bool) -> Result<bool, Failure> {
-    ledger.note(Disclosure::ConvergedAndInRange, 1, 1)?;
-    channel.send(CHECK, &[u8::from(share)])?;
+pub fn end_check(channel: &mut dyn Channel, ledger: &mut Ledger, [near, ranged]: [bool; 2]) -> Result<[bool; 2], Failure> {
+    ledger.note(Disclosure::ConvergedAndInRange, 2, 2)?;
+    channel.send(CHECK, &[u8::from(near) | u8::from(ranged) << 1])?;
     match channel.receive(CHECK, 1)?.first() {
-        Some(bit @ (0 | 1)) => Ok((*bit == 1) != share),
+        Some(bits @ 0..4) => Ok([(bits & 1 == 1) != near, (bits >> 1 == 1) != ranged]),
         _ => Err(malformed()),
     }
 }

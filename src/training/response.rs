@@ -16,7 +16,7 @@
 use crate::error::Failure;
 use crate::training::family::Family;
 use crate::training::schedule::{COLUMN_BITS, Schedule, WEIGHT_BITS};
-use crate::training::series;
+use crate::training::series::{self, Gap};
 use crate::training::twin::{Target, sigmoid};
 use colift_algebra::gate::{Function, GatePlan, Series};
 use colift_algebra::ring50;
@@ -28,6 +28,9 @@ use std::f64::consts::PI;
 const HALF_HARMONIC: f64 = 0.5;
 /// The same for exponential functions, which reach 1 already.
 const EXPONENTIAL_HALF_HARMONIC: f64 = 0.25;
+
+/// How far the function that tells predictors beyond the interval rises in the gap.
+const STRAY_RISE: f64 = 0.8;
 
 /// What the owner adds to its columns.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +53,18 @@ pub(crate) struct Response<'a> {
     shifts: Vec<u64>,
     /// m over the weights' public bound.
     factors: Option<Vec<f64>>,
-    /// Residual's and slope's series of every kind of gate, by (harmonics, half harmonic).
-    book: BTreeMap<(usize, bool), Vec<Series>>,
+    /// 1 for a row that counts and 0 for one that does not.
+    counted: Option<Vec<f64>>,
+    /// The series of every kind of gate, by (frequency, harmonics, half harmonic).
+    book: BTreeMap<(u64, usize, bool), Fitted>,
+}
+
+/// The series of a kind of gate.
+struct Fitted {
+    residual: Series,
+    slope: Series,
+    /// 0 on the interval, above 0 beyond it; with the half harmonic also one period further.
+    stray: Series,
 }
 
 impl<'a> Response<'a> {
@@ -68,7 +81,7 @@ impl<'a> Response<'a> {
         let centre = match family {
             Family::Logistic => input.base_logit,
             _ => 0.0,
-        } + f64::midpoint(schedule.interval.low, schedule.interval.high);
+        } + schedule.centre();
         let weight = |i: usize| input.weights.map_or(1.0, |weights| weights[i]);
         let constants = input.labels.iter().enumerate().map(|(i, y)| {
             let constant = match family {
@@ -93,7 +106,8 @@ impl<'a> Response<'a> {
             constants: constants.collect(),
             shifts: shifts.collect(),
             factors: input.weights.map(|weights| weights.iter().map(|u| u / limit).collect()),
-            book: fit(schedule, input.base_logit)?,
+            counted: input.weights.map(|weights| weights.iter().map(|u| f64::from(u8::from(*u != 0.0))).collect()),
+            book: BTreeMap::new(),
             input,
             schedule,
         })
@@ -123,7 +137,7 @@ impl<'a> Response<'a> {
             // Newton's first step overshoots where a rare column's rows have slopes far above the mean.
             Family::Logistic => self.schedule.start.map_or(0.0, |start| start.slope),
             Family::Linear | Family::Gamma => 1.0,
-            Family::Poisson => predictor.exp().min(f64::from(1u32 << self.schedule.function_bits)),
+            Family::Poisson => predictor.exp().min(f64::from(1u32 << self.schedule.span(0).function_bits)),
         };
         (0..rows).map(|i| ring50::from_real(slope * self.weight(i), bits)).collect()
     }
@@ -159,25 +173,48 @@ impl<'a> Response<'a> {
         residuals.iter_mut().zip(&self.constants).for_each(|(r, constant)| *r = ring50::add(*r, *constant));
     }
 
+    /// Fits what the gates of a span need and was not fitted yet.
+    ///
+    /// # Errors
+    /// Exit 1: a series cannot be fitted.
+    pub(crate) fn prepare(&mut self, gates: &[GatePlan], span: usize) -> Result<(), Failure> {
+        for gate in gates {
+            if let Entry::Vacant(place) = self.book.entry((gate.frequency, gate.harmonics, gate.half)) {
+                place.insert(fit(self.schedule, self.input.base_logit, span, gate)?);
+            }
+        }
+        Ok(())
+    }
+
     /// What the owner puts into a gate over rows from `first` on.
     pub(crate) fn functions(&self, gate: &GatePlan, first: usize) -> Vec<Function<'_>> {
-        let series = self.book.get(&(gate.harmonics, gate.half)).map(Vec::as_slice).unwrap_or_default();
+        let Some(fitted) = self.book.get(&(gate.frequency, gate.harmonics, gate.half)) else { return Vec::new() };
         let factor = self.factors.as_deref().and_then(|factors| factors.get(first..first + gate.rows));
-        series.iter().take(gate.functions()).map(|series| Function { series, factor }).collect()
+        let counted = self.counted.as_deref().and_then(|counted| counted.get(first..first + gate.rows));
+        let mut functions = vec![Function { series: &fitted.residual, factor }];
+        if gate.second_rows > 0 {
+            functions.push(Function { series: &fitted.slope, factor: factor.map(|factor| &factor[..gate.second_rows.min(gate.rows)]) });
+        }
+        if gate.last_bits.is_some() {
+            functions.push(Function { series: &fitted.stray, factor: counted });
+        }
+        functions
     }
 }
 
-/// The series of every kind of gate: f, and the slopes where a Hessian is made, over the function's public bound.
+/// The series of a kind of gate: f, the slopes where a Hessian is made, both over the function's public bound, and what tells
+/// predictors beyond the interval.
 ///
 /// The end check's f is a series of f(v) − h·cos(π·u/P), u the distance from the interval's middle, plus that half harmonic. One
 /// period further the half harmonic has the other sign, so that residuals of predictors that left the period are far off and the
-/// step that they propose is large.
-fn fit(schedule: &Schedule, base_logit: f64) -> Result<BTreeMap<(usize, bool), Vec<Series>>, Failure> {
-    let family = schedule.sizes.family;
+/// step that they propose is large. Its stray function is a series that follows ½·cos(π·u/P) on the interval and rises in the gap,
+/// minus that half harmonic: about 0 on the interval, up to 1 in the gap, and cos(π·u/P) one period further.
+fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> Result<Fitted, Failure> {
+    let (family, span) = (schedule.sizes.family, schedule.span(place));
     let base = if family == Family::Logistic { base_logit } else { 0.0 };
-    let (low, high) = (base + schedule.interval.low, base + schedule.interval.high);
-    let (centre, period) = (f64::midpoint(low, high), schedule.period());
-    let bound = f64::from(1u32 << schedule.function_bits);
+    let (low, high) = (base + span.interval.low, base + span.interval.high);
+    let (centre, period) = (f64::midpoint(low, high), span.period());
+    let bound = f64::from(1u32 << span.function_bits);
     let exponential = matches!(family, Family::Poisson | Family::Gamma);
     let function: fn(f64) -> f64 = match family {
         Family::Logistic | Family::Linear => sigmoid,
@@ -188,25 +225,21 @@ fn fit(schedule: &Schedule, base_logit: f64) -> Result<BTreeMap<(usize, bool), V
         Family::Poisson => f64::exp,
         _ => |z| sigmoid(z) * sigmoid(-z),
     };
-    let (amplitude, gap) = match (exponential, schedule.few()) {
-        (true, _) => (EXPONENTIAL_HALF_HARMONIC, series::LIGHT_GAP),
-        (false, false) => (HALF_HARMONIC, series::GAP),
-        // A wide interval, whose predictors leave it on the way more easily.
-        (false, true) => (HALF_HARMONIC, series::HEAVY_GAP),
-    };
-    let fitted = |of: &dyn Fn(f64) -> f64, harmonics| Ok::<_, Failure>(series::fit(of, low, high, period, harmonics, gap)?.series);
-    let mut book = BTreeMap::new();
-    let steps = schedule.steps.iter().flat_map(|step| schedule.gates(step));
-    for gate in steps.chain(schedule.check_gates()) {
-        let Entry::Vacant(place) = book.entry((gate.harmonics, gate.half)) else { continue };
-        place.insert(if gate.half {
-            let half = |z: f64| amplitude * (PI * (z - centre) / period).cos();
-            let mut check = fitted(&|z| function(z) / bound - half(z), gate.harmonics)?;
-            check.harmonics.push((amplitude, 0.0));
-            vec![check]
-        } else {
-            vec![fitted(&|z| function(z) / bound, gate.harmonics)?, fitted(&|z| slope(z) / bound, gate.harmonics)?]
-        });
+    let (amplitude, weight) = if exponential { (EXPONENTIAL_HALF_HARMONIC, series::LIGHT_GAP) } else { (HALF_HARMONIC, series::GAP) };
+    let fitted =
+        |of: &dyn Fn(f64) -> f64, bridge: Gap| Ok::<_, Failure>(series::fit(of, low, high, period, gate.harmonics, bridge)?.series);
+    let flat = Gap { weight, rise: 0.0 };
+    let half = |z: f64| (PI * (z - centre) / period).cos();
+    let slopes = |z: f64| slope(z) / bound;
+    if !gate.half {
+        let empty = Series { constant: 0.0, harmonics: Vec::new() };
+        return Ok(Fitted { residual: fitted(&|z| function(z) / bound, flat)?, slope: fitted(&slopes, flat)?, stray: empty });
     }
-    Ok(book)
+    let mut residual = fitted(&|z| function(z) / bound - amplitude * half(z), flat)?;
+    residual.harmonics.push((amplitude, 0.0));
+    let mut slope = fitted(&slopes, flat)?;
+    slope.harmonics.push((0.0, 0.0));
+    let mut stray = fitted(&|z| 0.5 * half(z), Gap { weight: series::GAP, rise: STRAY_RISE })?;
+    stray.harmonics.push((-0.5, 0.0));
+    Ok(Fitted { residual, slope, stray })
 }

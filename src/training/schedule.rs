@@ -7,6 +7,10 @@ use crate::error::{Exit, Failure};
 use crate::training::cost::declare_training;
 use crate::training::family::{Family, HiddenWeights};
 use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
+use colift_algebra::symmetric::SharedMatrix;
+use colift_algebra::{AlgebraError, lift};
+use colift_channel::Meter;
+use colift_correlation::Role;
 
 mod steps;
 
@@ -33,12 +37,28 @@ const SUBSET_EXCESS: f64 = 2.0;
 const FITTING_BITS: u32 = 53;
 /// From so many weights on a training without later Hessians is considered.
 const WIDE_COLUMNS: usize = 128;
+/// From so many rows on as well.
+const WIDE_ROWS: usize = 5_000;
 /// Bits of the integers of real row weights in a linear model.
 const REAL_WEIGHT_BITS: u32 = 12;
 /// Largest power of two that bounds a row weight.
 const MOST_WEIGHT_BITS: u32 = 6;
 /// Largest power of two that bounds the gate's function.
 const MOST_FUNCTION_BITS: u32 = 12;
+/// Steps after the planned ones, unless the job says otherwise.
+pub const MAX_EXTRA_STEPS: usize = 6;
+/// What the end check bounds, in standard errors, unless the job says otherwise: every coefficient and every linear combination.
+pub const TOLERANCE: f64 = 0.05;
+/// Of the end check's bound what rounding may take in each direction, in standard errors.
+const ROUNDING: f64 = 0.02;
+/// Half widths of the wider intervals.
+const WIDER: [f64; 2] = [32.0, 80.0];
+/// What an exponential function's interval is widened by on either side.
+const EXPONENTIAL_WIDER: f64 = 1.5;
+/// Rows of a later step's Hessian, at most.
+const EXTRA_HESSIAN_ROWS: usize = 1 << 17;
+/// Rows beyond the interval that the end check tolerates: this many, and this share of all, which is what the series are off by.
+const STRAY_ROWS: (f64, f64) = (2.0, 5e-4);
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
 const MOST_ROWS: usize = 1 << 20;
 
@@ -143,8 +163,99 @@ pub struct SolverPlan {
     pub upper: f64,
     /// Lower bound; smaller eigenvalues converge more slowly but never diverge.
     pub lower: f64,
-    /// Iterations.
+    /// Iterations, on the vector or, with refinements, on all unit vectors.
     pub iterations: usize,
+    /// Iterations with the inverse that those make; 0 where there is none.
+    pub refinements: usize,
+}
+
+impl SolverPlan {
+    /// The same solver in its cheaper way, for Hessians of this size that serve one gradient each.
+    fn cheapest(self, size: usize) -> Result<Self, AlgebraError> {
+        let bytes = |plan: &Self| -> Result<u64, AlgebraError> {
+            let mut meter = Meter::default();
+            plan.declare(&mut meter, Role::First, size)?;
+            Ok(meter.counters().bytes_sent)
+        };
+        let mut best = (bytes(&self)?, self);
+        for refinements in 2..=4 {
+            let plan = Self { iterations: self.iterations.div_ceil(refinements), refinements, ..self };
+            if SharedMatrix::plan(size, size).is_ok() {
+                let cost = bytes(&plan)?;
+                if cost < best.0 {
+                    best = (cost, plan);
+                }
+            }
+        }
+        Ok(best.1)
+    }
+
+    /// Vectors for which a Hessian of this size is laid out.
+    #[must_use]
+    pub fn laid_out(&self, size: usize) -> usize {
+        if self.refinements == 0 { 1 } else { size }
+    }
+
+    /// (upper, lower) bound of the spectrum of p(H)·H, p the first iterations: 1 ± 1/T_m(σ).
+    #[must_use]
+    pub fn inverse_bounds(&self) -> (f64, f64) {
+        let sigma = (self.upper + self.lower) / (self.upper - self.lower);
+        let (mut before, mut now) = (1.0, sigma);
+        for _ in 1..self.iterations {
+            (before, now) = (now, 2.0 * sigma * now - before);
+        }
+        (1.0 + 1.0 / now, 1.0 - 1.0 / now)
+    }
+
+    /// Notes the messages of an operator and of one solution.
+    pub(crate) fn declare(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
+        self.declare_operator(meter, role, size)?;
+        self.declare_solve(meter, role, size)
+    }
+
+    /// Notes the messages of [`crate::training::solver::Operator::new`].
+    pub(crate) fn declare_operator(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
+        SharedMatrix::declare_exchange(meter, size, self.laid_out(size))?;
+        if self.refinements > 0 {
+            self.declare_vectors(meter, role, size, size)?;
+            lift::declare(meter, role, size * size);
+            SharedMatrix::declare_exchange(meter, size, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the messages of so many iterations of the first kind on so many vectors.
+    pub(crate) fn declare_vectors(&self, meter: &mut Meter, role: Role, size: usize, vectors: usize) -> Result<(), AlgebraError> {
+        lift::declare(meter, role, size * vectors);
+        for _ in 1..self.iterations {
+            SharedMatrix::declare_times(meter, size, self.laid_out(size).max(vectors), vectors)?;
+            lift::declare(meter, role, 2 * size * vectors);
+        }
+        Ok(())
+    }
+
+    /// Notes the messages of one solution.
+    pub(crate) fn declare_solve(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
+        if self.refinements == 0 {
+            return self.declare_vectors(meter, role, size, 1);
+        }
+        SharedMatrix::declare_times(meter, size, 1, 1)?;
+        lift::declare(meter, role, size);
+        for _ in 1..self.refinements {
+            SharedMatrix::declare_times(meter, size, size, 1)?;
+            lift::declare(meter, role, size);
+            SharedMatrix::declare_times(meter, size, 1, 1)?;
+            lift::declare(meter, role, 2 * size);
+        }
+        Ok(())
+    }
+
+    /// Notes the messages of what a solution lacks.
+    pub(crate) fn declare_residual(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
+        SharedMatrix::declare_times(meter, size, self.laid_out(size), 1)?;
+        lift::declare(meter, role, size);
+        Ok(())
+    }
 }
 
 /// The interval on which the gate's functions are fitted, around the base logit.
@@ -156,6 +267,64 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// How wide the gate's functions are fitted, and how finely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// The interval; all spans of a training have one centre.
+    pub interval: Interval,
+    /// Harmonics where a Hessian is made: slopes need more than residuals.
+    pub harmonics: usize,
+    /// Fraction bits of sines and cosines.
+    pub trigonometric_bits: u32,
+    /// The gate's frequency c, even; the end check halves it.
+    pub frequency: u64,
+    /// ⌈log₂⌉ of the largest value of the gate's function on its interval.
+    pub function_bits: u32,
+}
+
+impl Span {
+    /// The span of an interval with so many harmonics and bits.
+    fn new(family: Family, interval: Interval, harmonics: usize, trigonometric_bits: u32) -> Self {
+        // Period 1.35 widths; an even frequency, for the end check's half harmonic.
+        let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
+        let frequency = 2 * (scale / (2.0 * 1.35 * (interval.high - interval.low))).floor() as u64;
+        // ⌈x·log₂ e⌉: exact products, so both sides agree.
+        let function_bits = |top: f64| (top * std::f64::consts::LOG2_E).ceil().max(0.0) as u32;
+        let function_bits = match family {
+            Family::Logistic | Family::Linear => 0,
+            Family::Poisson => function_bits(interval.high),
+            Family::Gamma => function_bits(-interval.low),
+        };
+        Self { interval, harmonics, trigonometric_bits, frequency, function_bits }
+    }
+
+    /// The period in z.
+    #[must_use]
+    pub fn period(&self) -> f64 {
+        (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / self.frequency as f64
+    }
+
+    /// The wider ones after this one, with the same centre.
+    fn wider(&self, family: Family) -> Vec<Self> {
+        let Interval { low, high } = self.interval;
+        let (centre, half) = ((low + high) / 2.0, (high - low) / 2.0);
+        let around = |half: f64| Interval { low: centre - half, high: centre + half };
+        match family {
+            Family::Linear => Vec::new(),
+            Family::Logistic => {
+                let halves = WIDER.into_iter().filter(|wider| *wider > half);
+                let fine = |half: f64| Self::new(family, around(half), steps::hessian_harmonics(2.0 * half), steps::FINE_BITS);
+                halves.map(fine).collect()
+            }
+            Family::Poisson | Family::Gamma => {
+                let half = half + EXPONENTIAL_WIDER;
+                let wider = Self::new(family, around(half), steps::exponential_harmonics(2.0 * half), steps::FINE_BITS);
+                [wider].into_iter().filter(|span| span.function_bits <= MOST_FUNCTION_BITS && 2.0 * half <= WIDEST_INTERVAL).collect()
+            }
+        }
+    }
+}
+
 /// Everything public about a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -165,16 +334,14 @@ pub struct Schedule {
     pub start: Option<Start>,
     /// The steps after it, in order.
     pub steps: Vec<Step>,
-    /// The end check's step, which is applied when the check is passed.
+    /// The end check's step, which is applied whether the check is passed or not.
     pub last: Step,
-    /// The gate's interval.
-    pub interval: Interval,
-    /// Harmonics where a Hessian is made: slopes need more than residuals.
-    pub harmonics: usize,
-    /// Fraction bits of sines and cosines.
-    pub trigonometric_bits: u32,
-    /// The gate's frequency c, even; the end check halves it.
-    pub frequency: u64,
+    /// The gate's span, and the wider ones that take its place when predictors leave it.
+    pub spans: Vec<Span>,
+    /// Steps that may follow, each with an end check of its own.
+    pub max_extra: usize,
+    /// Rows of their Hessians, the first ones; 0 where the first steps' is the only one there is.
+    pub extra_hessian_rows: usize,
     /// Whether standard errors of own weights are opened at the end.
     pub standard_errors: bool,
     /// Whether the variance of the residuals is opened to the owner at the end: of a linear model.
@@ -185,16 +352,18 @@ pub struct Schedule {
     pub solver: SolverPlan,
     /// The same of the steps that keep the one before, with smaller eigenvalues within its bounds.
     pub fine_solver: SolverPlan,
+    /// The linear solver of the steps after the planned ones.
+    pub extra_solver: SolverPlan,
     /// The usual slope of a row: p(1 − p) in the middle of the signed bucket, or 1, times the mean weight.
     pub usual_slope: f64,
     /// Fraction bits of the residuals.
     pub result_bits: u32,
-    /// ⌈log₂⌉ of the largest value of the gate's function on its interval.
-    pub function_bits: u32,
     /// ⌈log₂⌉ of the largest row weight.
     pub weight_bits: u32,
-    /// The end check's bound on every entry of the proposed step, in whitened coordinates.
-    pub tolerance: f64,
+    /// The end check's bound on n·gᵀH⁻¹g, the square of standard errors, rounding included.
+    pub bound: f64,
+    /// Where the planned end check's Hessian is older than its step: bound on every entry of the step before, in whitened coordinates.
+    pub held: Option<f64>,
 }
 
 impl Schedule {
@@ -221,12 +390,12 @@ impl Schedule {
         {
             return Err(Failure::new(Exit::Usage, 649, "the signed bounds of the row weights do not fit together"));
         }
-        let few = rows < steps::FEW_ROWS;
+        let small = rows <= steps::SMALL_ROWS;
         let interval = match (sizes.logit_range, sizes.family) {
             (Some((low, high)), _) => Interval { low, high },
             (None, Family::Poisson) => Interval { low: -6.0, high: 4.0 },
             (None, Family::Gamma) => Interval { low: -3.4, high: 8.0 },
-            (None, Family::Logistic | Family::Linear) if few => Interval { low: -60.0, high: 60.0 },
+            (None, Family::Logistic) if small => Interval { low: -18.0, high: 12.0 },
             (None, Family::Logistic | Family::Linear) => Interval { low: -12.0, high: 8.0 },
         };
         let width = interval.high - interval.low;
@@ -238,52 +407,59 @@ impl Schedule {
             )
             .hint("choose an interval such as [-12.0, 8.0]"));
         }
-        // ⌈x·log₂ e⌉: exact products, so both sides agree.
-        let function_bits = |top: f64| (top * std::f64::consts::LOG2_E).ceil().max(0.0) as u32;
-        let function_bits = match sizes.family {
-            Family::Logistic | Family::Linear => 0,
-            Family::Poisson => function_bits(interval.high),
-            Family::Gamma => function_bits(-interval.low),
-        };
-        if function_bits > MOST_FUNCTION_BITS {
+        let top = Span::new(sizes.family, interval, 0, 0).function_bits;
+        if top > MOST_FUNCTION_BITS {
             return Err(Failure::new(
                 Exit::Usage,
                 642,
-                format!("logit_range makes factors of up to 2^{function_bits}, at most 2^{MOST_FUNCTION_BITS} fits"),
+                format!("logit_range makes factors of up to 2^{top}, at most 2^{MOST_FUNCTION_BITS} fits"),
             )
             .hint("choose an interval such as [-6.0, 4.0], and a label_scale near the label's mean"));
         }
-        // Period 1.35 widths; an even frequency, for the end check's half harmonic.
-        let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
-        let frequency = 2 * (scale / (2.0 * 1.35 * width)).floor() as u64;
         let plain = sizes.family == Family::Logistic && sizes.weights.is_none();
-        let with = |course: steps::Course| Self {
-            sizes,
-            start: course.start,
-            steps: course.steps,
-            last: course.last,
-            interval,
-            harmonics: course.harmonics,
-            trigonometric_bits: course.trigonometric_bits,
-            frequency,
-            standard_errors: false,
-            residual_variance: false,
-            inverse_solver: course.solvers.inverse,
-            solver: course.solvers.newton,
-            fine_solver: course.solvers.fine,
-            usual_slope: course.usual_slope,
-            // Residuals of a logistic model are at most 1.
-            result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
-            function_bits,
-            weight_bits: (0..MOST_WEIGHT_BITS).find(|bits| f64::from(1u32 << bits) >= sizes.weight().0).unwrap_or(MOST_WEIGHT_BITS),
-            tolerance: course.tolerance,
+        let weight_bits = (0..MOST_WEIGHT_BITS).find(|bits| f64::from(1u32 << bits) >= sizes.weight().0).unwrap_or(MOST_WEIGHT_BITS);
+        let with = |course: steps::Course| -> Result<Self, Failure> {
+            let span = Span::new(sizes.family, interval, course.harmonics, course.trigonometric_bits);
+            let mut spans = vec![span];
+            spans.extend(span.wider(sizes.family));
+            // What rounding sines and cosines adds to a residual, in standard errors of a direction of usual curvature.
+            let noise = f64::from(span.function_bits + weight_bits).exp2() * (course.harmonics as f64).sqrt() * 0.4
+                / f64::from(course.trigonometric_bits).exp2()
+                / course.usual_slope.sqrt();
+            let fixed = matches!(sizes.family, Family::Linear | Family::Gamma);
+            let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
+            let share = course.share_of_tolerance;
+            let rounding = (ROUNDING * share).max(if sizes.family == Family::Linear { 0.0 } else { 1.5 * noise });
+            let bound = (TOLERANCE * share).powi(2) + columns as f64 * rounding * rounding;
+            Ok(Self {
+                sizes,
+                start: course.start,
+                steps: course.steps,
+                last: course.last,
+                spans,
+                max_extra: MAX_EXTRA_STEPS,
+                extra_hessian_rows: course.extra_hessian_rows,
+                standard_errors: false,
+                residual_variance: false,
+                inverse_solver: course.solvers.inverse,
+                // An inverse may be cheaper, for Hessians that serve one step each.
+                solver: if fresh { course.solvers.newton.cheapest(columns)? } else { course.solvers.newton },
+                fine_solver: course.solvers.fine,
+                extra_solver: if fixed { course.solvers.extra } else { course.solvers.extra.cheapest(columns)? },
+                usual_slope: course.usual_slope,
+                // Residuals of a logistic model are at most 1.
+                result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
+                weight_bits,
+                bound,
+                held: course.held,
+            })
         };
-        let usual = with(steps::course(&sizes, width));
-        if few || sizes.family != Family::Logistic || columns < WIDE_COLUMNS {
+        let usual = with(steps::course(&sizes, width))?;
+        if rows < WIDE_ROWS || sizes.family != Family::Logistic || columns < WIDE_COLUMNS {
             return Ok(usual);
         }
         // Hessians cost as the square of the columns, gradients as the columns: whichever sends less.
-        let wide = with(steps::wide(&sizes, width));
+        let wide = with(steps::wide(&sizes, width))?;
         let bytes = |schedule: &Self| {
             declare_training(schedule).map(|(owner, partner)| owner.counters().bytes_sent + partner.counters().bytes_sent)
         };
@@ -302,16 +478,42 @@ impl Schedule {
         self.steps.iter().map(|step| step.rows).sum::<usize>() + self.last.rows
     }
 
-    /// The solver of a step.
+    /// The solver of a planned step.
     #[must_use]
     pub fn solver(&self, step: &Step) -> &SolverPlan {
         if step.hessian_rows > 0 { &self.solver } else { &self.fine_solver }
     }
 
-    /// Whether all steps run on all rows with a wide interval.
+    /// The solver of a step with an end check.
     #[must_use]
-    pub fn few(&self) -> bool {
-        self.sizes.rows < steps::FEW_ROWS
+    pub fn check_solver(&self, step: &Step) -> &SolverPlan {
+        if step.hessian_rows > 0 { &self.extra_solver } else { &self.fine_solver }
+    }
+
+    /// The step after the planned ones and `done` others.
+    #[must_use]
+    pub fn extra(&self, done: usize) -> Step {
+        let fixed = matches!(self.sizes.family, Family::Linear | Family::Gamma);
+        let hessian_rows = if fixed && done > 0 { 0 } else { self.extra_hessian_rows };
+        Step { damping: 1.0, momentum: 0.0, hessian_rows, ..self.last }
+    }
+
+    /// Most predictors beyond the interval that the end check lets pass.
+    #[must_use]
+    pub fn stray(&self) -> f64 {
+        STRAY_ROWS.0 + STRAY_ROWS.1 * self.sizes.rows as f64
+    }
+
+    /// The middle of every span, beside the base logit.
+    #[must_use]
+    pub fn centre(&self) -> f64 {
+        self.spans.first().map_or(0.0, |span| f64::midpoint(span.interval.low, span.interval.high))
+    }
+
+    /// The place of the widest span.
+    #[must_use]
+    pub fn widest(&self) -> usize {
+        self.spans.len().saturating_sub(1)
     }
 
     /// The same schedule, with standard errors at the end or without.
@@ -326,10 +528,10 @@ impl Schedule {
         Self { residual_variance, ..self }
     }
 
-    /// The gates of the slopes of all rows.
+    /// The gates of the slopes of all rows, on a span.
     #[must_use]
-    pub fn slope_gates(&self) -> Vec<GatePlan> {
-        self.gates(&Step { hessian_rows: self.sizes.rows, ..self.last })
+    pub fn slope_gates(&self, span: usize) -> Vec<GatePlan> {
+        self.gates(&Step { hessian_rows: self.sizes.rows, ..self.last }, span)
     }
 
     /// Whether the start's slopes are the owner's secret.
@@ -346,51 +548,61 @@ impl Schedule {
         Some(if weights.binary { 1 } else { REAL_WEIGHT_BITS })
     }
 
-    /// The period of a step's gate in logits.
+    /// A span by its place.
     #[must_use]
-    pub fn period(&self) -> f64 {
-        (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / self.frequency as f64
+    pub fn span(&self, place: usize) -> &Span {
+        &self.spans[place.min(self.widest())]
     }
 
-    /// Precision of a Hessian on so many rows.
+    /// Precision of a Hessian on so many rows, whose slopes come from a span.
     #[must_use]
-    pub fn precision(&self, rows: usize) -> HessianPrecision {
+    pub fn precision(&self, rows: usize, span: usize) -> HessianPrecision {
         // The slopes of a logistic model are at most 1/4.
         let largest = match self.sizes.family {
             Family::Logistic => 0,
             Family::Linear | Family::Gamma => 2,
-            Family::Poisson => 2 + self.function_bits,
+            Family::Poisson => 2 + self.span(span).function_bits,
         };
         HessianPrecision::new(rows, self.usual_slope, largest + self.weight_bits)
     }
 
-    /// The gates of a step, one after the other over its rows: those of its Hessian, with residuals and slopes, and the others. A
-    /// linear model has none.
+    /// The gates of a step on a span, one after the other over its rows: those of its Hessian, with residuals and slopes, and the
+    /// others. A linear model has none.
     #[must_use]
-    pub fn gates(&self, step: &Step) -> Vec<GatePlan> {
+    pub fn gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
+        balance(self.unbalanced(step, span))
+    }
+
+    fn unbalanced(&self, step: &Step, place: usize) -> Vec<GatePlan> {
         if self.sizes.family == Family::Linear {
             return Vec::new();
         }
-        let scale = self.function_bits + self.weight_bits;
+        let span = self.span(place);
+        let scale = span.function_bits + self.weight_bits;
+        // The slopes of a gamma model are its weights.
+        let hessian_rows = if self.sizes.family == Family::Gamma { 0 } else { step.hessian_rows };
         let gate = GatePlan {
-            rows: step.hessian_rows,
+            rows: hessian_rows,
             first_bits: self.result_bits + scale,
-            second_rows: step.hessian_rows,
-            second_bits: self.precision(step.hessian_rows).slope_bits + scale,
-            harmonics: self.harmonics,
+            second_rows: hessian_rows,
+            second_bits: self.precision(hessian_rows, place).slope_bits + scale,
+            last_bits: None,
+            harmonics: span.harmonics,
             half: false,
-            bits: self.trigonometric_bits,
-            frequency: self.frequency,
+            bits: span.trigonometric_bits,
+            frequency: span.frequency,
             owner_uploads: 0,
         };
-        let others = GatePlan { rows: step.rows - step.hessian_rows, second_rows: 0, harmonics: step.harmonics, ..gate };
-        balance([gate, others].into_iter().filter(|gate| gate.rows > 0).collect())
+        let harmonics = if place == 0 { step.harmonics } else { span.harmonics };
+        let others = GatePlan { rows: step.rows - hessian_rows, second_rows: 0, harmonics, ..gate };
+        [gate, others].into_iter().filter(|gate| gate.rows > 0).collect()
     }
 
-    /// The end check's gate: all rows, with the half harmonic.
+    /// The gates of an end check: with the half harmonic, and the number of predictors beyond the interval.
     #[must_use]
-    pub fn check_gates(&self) -> Vec<GatePlan> {
-        balance(self.gates(&self.last).into_iter().map(|gate| GatePlan { half: true, ..gate }).collect())
+    pub fn check_gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
+        let check = |gate| GatePlan { half: true, last_bits: Some(RESULT_BITS), ..gate };
+        balance(self.unbalanced(step, span).into_iter().map(check).collect())
     }
 }
 
@@ -408,19 +620,28 @@ mod tests {
         for rows in [200, 4_999, 5_000, 26_399, 1 << 20] {
             let schedule = Schedule::new(sizes(rows)).unwrap();
             assert_eq!(schedule, Schedule::new(sizes(rows)).unwrap());
-            assert!(schedule.period() >= 1.35 * (schedule.interval.high - schedule.interval.low) * 0.999);
             assert!(schedule.steps.iter().all(|s| s.rows > 0 && s.rows <= rows));
             assert!(schedule.steps[0].hessian_rows > 0);
             assert!(schedule.steps.iter().all(|s| s.hessian_rows <= s.rows));
             for step in &schedule.steps {
-                let gates = schedule.gates(step);
+                let gates = schedule.gates(step, 0);
                 assert_eq!(gates.iter().map(|gate| gate.rows).sum::<usize>(), step.rows);
                 assert!(gates.iter().all(|gate| gate.level().is_ok()));
             }
-            schedule.check_gates()[0].level().unwrap();
+            let middle = |span: &Span| f64::midpoint(span.interval.low, span.interval.high);
+            for (place, span) in schedule.spans.iter().enumerate() {
+                assert!(span.period() >= 1.35 * (span.interval.high - span.interval.low) * 0.999);
+                assert_eq!(middle(span), middle(&schedule.spans[0]));
+                assert!(schedule.check_gates(&schedule.extra(0), place).iter().all(|gate| gate.level().is_ok()));
+            }
+        }
+        for family in [Family::Poisson, Family::Gamma] {
+            let schedule = Schedule::new(PublicSizes { family, ..sizes(10_000) }).unwrap();
+            assert!((0..=schedule.widest()).all(|place| schedule.check_gates(&schedule.extra(0), place)[0].level().is_ok()));
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
-        Schedule::new(wide).unwrap().check_gates()[0].level().unwrap();
+        let wide = Schedule::new(wide).unwrap();
+        wide.check_gates(&wide.last, 0)[0].level().unwrap();
     }
 
     #[test]

@@ -4,14 +4,24 @@
 //! training rows, intercept free.
 //!
 //! **Functionality.** Owner: columns X_o after a column of ones, labels y, row weights u. Partner: columns X_p. Each gets its own weights,
-//! the owner also the intercept; both learn the bit `converged_and_in_range`. Equation of a step, on shares modulo 2^50:
+//! the owner also the intercept; both learn the bits `converged_and_in_range`. Equation of a step, on shares modulo 2^50:
 //! z = X_o·w_o + X_p·w_p; r = residuals ([`crate::training::response`]); g = Xᵀr/m + Qw; H = Xᵀ·diag(slopes)·X/m + Q;
 //! w ← w − damping·H⁻¹g.
 //!
 //! **Security.** Semi-honest. z, r, g, H and w are additive shares throughout; the schedule, sizes and bits are public
 //! functions of the job. Openings go through [`crate::training::opening`] only.
 //!
-//! **Cost.** `Schedule` fixes it; docs/COSTS.md. **Messages.** Those of the algebra crate, then the two openings.
+//! **When it ends.** After the planned steps the end check opens two bits. *Near*: with g the gradient of all rows at w and H the
+//! Hessian there, n·gᵀH⁻¹g ≤ τ² + d·ε². For any direction c the error of the linear combination cᵀw against the minimum is, to first
+//! order, cᵀH⁻¹g, and by Cauchy and Schwarz in the metric of H at most √(cᵀH⁻¹c)·√(gᵀH⁻¹g): √(n·gᵀH⁻¹g) standard errors √(cᵀH⁻¹c/n),
+//! whatever c is. τ is signed; ε is a public bound on what rounding adds in each of the d directions, which it does independently. The
+//! step of the check is then applied, so what remains is of second order and rounding. *In range*: no more predictors lie beyond the
+//! gate's interval than its series are off by. Where either bit is 0 the step is applied as well and another one follows, with a new
+//! Hessian of the new weights, and with the next wider span of the gate where predictors left it, up to `max_extra` times.
+//! Where the planned check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so
+//! that the Hessian cannot have moved far.
+//!
+//! **Cost.** `Schedule` and the bits opened fix it; docs/COSTS.md. **Messages.** Those of the algebra crate, then the two openings.
 //!
 //! **Source.** TRAINING design (docs/protocols/training.md): damped sub-sampled Newton on locally whitened columns;
 //! Chebyshev semi-iteration (Golub and Varga 1961) on shares.
@@ -24,14 +34,13 @@ use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::inference::standard_errors;
 use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
-use crate::training::schedule::{COLUMN_BITS, RIDGE_BITS, STEP_BITS, Schedule, WEIGHT_BITS, WIDEST_INTERVAL};
-use crate::training::solver::solve;
+use crate::training::schedule::{COLUMN_BITS, Interval, RIDGE_BITS, STEP_BITS, Schedule, SolverPlan, Start, Step, WEIGHT_BITS};
+use crate::training::solver::{Operator, Solved, decrement};
 use crate::training::variance::residual_variance;
-use colift_algebra::gate::{self, Gate, GatePlan};
+use colift_algebra::gate::{self, Gate, GatePlan, RESULT_BITS};
 use colift_algebra::lift::{Batch, lift};
 use colift_algebra::product::{Entries, Plan, Shape, Tile, multiply, receive_product, receive_upload, upload};
 use colift_algebra::ring50::{self, MASK};
-use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::weigh::weigh;
 use colift_algebra::{AlgebraError, Engine};
 use colift_channel::{Channel, ChannelError};
@@ -171,7 +180,7 @@ impl Party<'_> {
         Ok(lift(self.engine, self.channel, &[batch])?.concat())
     }
 
-    /// Shares of the gradient on the first `rows` rows (24 fraction bits), and of the slopes on the rows whose gates have them.
+    /// The gradient on the first `rows` rows, and what else their gates give.
     fn gradient(
         &mut self,
         w: &[u64],
@@ -179,13 +188,16 @@ impl Party<'_> {
         gates: &[GatePlan],
         schedule: &Schedule,
         response: Option<&Response<'_>>,
-    ) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+    ) -> Result<Evaluated, AlgebraError> {
         let (mut z, ridge) = self.forward(w, rows)?;
         if let Some(response) = response {
             response.shift(&mut z);
         }
-        let (mut r, slopes) =
-            if gates.is_empty() { (self.linear_residuals(&z, schedule, response)?, Vec::new()) } else { self.gated(&z, gates, response)? };
+        let Gated { values: mut r, slopes, stray } = if gates.is_empty() {
+            Gated { values: self.linear_residuals(&z, schedule, response)?, ..Gated::default() }
+        } else {
+            self.gated(&z, gates, response)?
+        };
         if let Some(response) = response {
             response.complete(&mut r);
         }
@@ -196,11 +208,11 @@ impl Party<'_> {
         let batches =
             [Batch { shares: &sums, modulus: MASK + 1, factor: mean }, Batch { shares: &ridge, modulus: MASK + 1, factor: shrink }];
         let lifted = lift(self.engine, self.channel, &batches)?;
-        Ok((lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), slopes))
+        Ok(Evaluated { gradient: lifted[0].iter().zip(&lifted[1]).map(|(a, b)| ring50::add(*a, *b)).collect(), slopes, stray })
     }
 
-    /// Shares of m·f(v) for all rows, and of the slopes for the rows whose gates have them.
-    fn gated(&mut self, v: &[u64], gates: &[GatePlan], response: Option<&Response<'_>>) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
+    /// Shares of m·f(v) for all rows, and of what else their gates give.
+    fn gated(&mut self, v: &[u64], gates: &[GatePlan], response: Option<&Response<'_>>) -> Result<Gated, AlgebraError> {
         let mut first = 0;
         let mut functions = Vec::with_capacity(gates.len());
         for plan in gates {
@@ -208,13 +220,18 @@ impl Party<'_> {
             first += plan.rows;
         }
         let together: Vec<Gate<'_>> = gates.iter().zip(&functions).map(|(plan, functions)| Gate { plan, functions }).collect();
-        let (mut values, mut slopes) = (Vec::with_capacity(first), Vec::new());
-        for results in gate::evaluate_all(self.engine, self.channel, &together, v)? {
+        let mut gated = Gated { values: Vec::with_capacity(first), ..Gated::default() };
+        for (results, plan) in gate::evaluate_all(self.engine, self.channel, &together, v)?.into_iter().zip(gates) {
             let mut results = results.into_iter();
-            values.extend(results.next().unwrap_or_default());
-            slopes.extend(results.next().unwrap_or_default());
+            gated.values.extend(results.next().unwrap_or_default());
+            if plan.second_rows > 0 {
+                gated.slopes.extend(results.next().unwrap_or_default());
+            }
+            for share in results.flatten() {
+                gated.stray = ring50::add(gated.stray, share);
+            }
         }
-        Ok((values, slopes))
+        Ok(gated)
     }
 
     /// Shares of the slopes on the rows of the gates.
@@ -223,7 +240,7 @@ impl Party<'_> {
         if let Some(response) = response {
             response.shift(&mut z);
         }
-        Ok(self.gated(&z, gates, response)?.1)
+        Ok(self.gated(&z, gates, response)?.slopes)
     }
 
     /// Shares of u·v for v = z − y, with the schedule's fraction bits.
@@ -237,6 +254,24 @@ impl Party<'_> {
         let unit = f64::from(1u32 << schedule.weight_bits) / f64::from((1u32 << bits) - 1);
         Ok(lift(self.engine, self.channel, &[Batch { shares: &weighed, modulus: MASK + 1, factor: shrink * unit }])?.concat())
     }
+}
+
+/// This party's shares of what the gates of some rows give.
+#[derive(Default)]
+struct Gated {
+    /// m·f(v) of every row.
+    values: Vec<u64>,
+    /// Slopes of the rows whose gates have them.
+    slopes: Vec<u64>,
+    /// About how many predictors of an end check lie beyond the interval, with [`RESULT_BITS`] fraction bits.
+    stray: u64,
+}
+
+/// The same with the gradient, 24 fraction bits, in place of the values.
+struct Evaluated {
+    gradient: Vec<u64>,
+    slopes: Vec<u64>,
+    stray: u64,
 }
 
 /// What turns sums over `rows` rows into means with [`STEP_BITS`].
@@ -257,6 +292,9 @@ pub struct Trained {
     pub residual_variance: Option<f64>,
     /// Their standard errors, where the job lists them.
     pub standard_errors: Option<StandardErrors>,
+    /// The span of the gate in each step after the planned ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_spans: Vec<usize>,
 }
 
 /// √diag(H⁻¹/n) of the own weights, to be multiplied by the root of the dispersion where that is not 1.
@@ -270,10 +308,10 @@ pub struct StandardErrors {
 }
 
 /// Trains. Both sides call it with the same schedule and opposite roles of the engine; the owner passes its labels.
-/// `progress` is told (steps done, steps in all).
+/// `progress` is told (steps done, steps in all, as far as that is known).
 ///
 /// # Errors
-/// Exit 15 when the end check fails: nothing but its bit was opened. Exit 18 for a disclosure the job does not list. Link and
+/// Exit 15 when no end check was passed: nothing but their bits was opened. Exit 18 for a disclosure the job does not list. Link and
 /// protocol failures by class.
 pub fn train(
     engine: &mut Engine,
@@ -285,61 +323,40 @@ pub fn train(
     progress: &dyn Fn(u64, u64),
 ) -> Result<Trained, Failure> {
     let peer_width = schedule.weights() - features.width();
-    let mut party = Party { engine, channel, features, peer_width };
+    let party = Party { engine, channel, features, peer_width };
     let response = owner.map(|input| Response::new(input, schedule)).transpose()?;
-    let response = response.as_ref();
-    let mut w = vec![0u64; party.size()];
-    // The constant model's own intercept is the owner's secret like its other shares.
-    let constant = response.map_or(0.0, Response::constant_predictor);
-    w[0] = ring50::from_real(constant, WEIGHT_BITS);
-    let early = u64::from(schedule.start.is_some());
-    let total = early + schedule.steps.len() as u64 + 1;
-    let size = party.size();
-    let mut matrix: Option<SharedMatrix> = None;
-    let mut last = vec![0u64; size];
-    // w before the last move.
-    let mut before = w.clone();
+    let mut course = Course::new(party, schedule, response);
+    let planned = u64::from(schedule.start.is_some()) + schedule.steps.len() as u64 + 1;
+    let mut done = 0;
+    let mut step_done = |more: u64| {
+        progress(done, planned + more);
+        done += 1;
+    };
     if let Some(start) = &schedule.start {
-        progress(0, total);
-        let residuals = response.map(|response| response.constant_residuals(constant));
-        let g = party.first_gradient(residuals.as_deref(), schedule.result_bits)?;
-        let precision = schedule.precision(start.hessian_rows);
-        let shares = if schedule.secret_start() {
-            // The slopes are the owner's own: its shares are all there is of them.
-            let slopes = response.map(|response| response.constant_slopes(constant, start.hessian_rows, precision.slope_bits));
-            hessian(&mut party, &slopes.unwrap_or_else(|| vec![0; start.hessian_rows]), &precision)?
-        } else {
-            constant_hessian(&mut party, start, &precision)?
-        };
-        let exchanged = SharedMatrix::exchange(party.engine, party.channel, shares, size, 1)?;
-        let step = solve(&mut party, &exchanged, &g, &schedule.solver)?;
-        apply(&mut party, &mut w, &mut before, &step, start.damping, 0.0)?;
-        matrix = Some(exchanged);
+        step_done(0);
+        course.start(start)?;
     }
-    for (done, step) in schedule.steps.iter().enumerate() {
-        progress(early + done as u64, total);
-        let (g, slopes) = party.gradient(&w, step.rows, &schedule.gates(step), schedule, response)?;
-        if !slopes.is_empty() {
-            let shares = hessian(&mut party, &slopes, &schedule.precision(step.hessian_rows))?;
-            matrix = Some(SharedMatrix::exchange(party.engine, party.channel, shares, size, 1)?);
+    for step in &schedule.steps {
+        step_done(0);
+        course.step(step)?;
+    }
+    step_done(0);
+    let mut bits = course.check(&schedule.last, ledger)?;
+    let mut extra_spans = Vec::new();
+    while bits != [true, true] {
+        if extra_spans.len() == schedule.max_extra {
+            return Err(not_converged(schedule, bits));
         }
-        let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")) };
-        last = solve(&mut party, matrix, &g, schedule.solver(step))?;
-        apply(&mut party, &mut w, &mut before, &last, step.damping, step.momentum)?;
+        if !bits[1] {
+            course.span = schedule.widest().min(course.span + 1);
+        }
+        step_done(1 + extra_spans.len() as u64);
+        let step = schedule.extra(extra_spans.len());
+        extra_spans.push(course.span);
+        bits = course.check(&step, ledger)?;
     }
-    progress(total - 1, total);
-    // End check: a step whose function tells logits from their aliases; it and the last step must be small.
-    let (g, _) = party.gradient(&w, schedule.last.rows, &schedule.check_gates(), schedule, response)?;
-    let Some(matrix) = &matrix else { return Err(Failure::new(Exit::Internal, 647, "the schedule has no steps")) };
-    let proposed = solve(&mut party, matrix, &g, schedule.solver(&schedule.last))?;
-    let bound = (schedule.tolerance * f64::from(STEP_BITS).exp2()) as u64;
-    let near = compare::all_within(party.channel, party.engine.transfers(), &proposed, bound, ring50::BITS).map_err(AlgebraError::from)?;
-    let held = compare::all_within(party.channel, party.engine.transfers(), &last, 8 * bound, ring50::BITS).map_err(AlgebraError::from)?;
-    let bit = party.engine.transfers().and(party.channel, &[near], &[held]).map_err(AlgebraError::from)?;
-    if !opening::end_check(party.channel, ledger, bit.first().copied().unwrap_or(false))? {
-        return Err(not_converged(schedule));
-    }
-    apply(&mut party, &mut w, &mut before, &proposed, schedule.last.damping, schedule.last.momentum)?;
+    let Course { mut party, w, span, response, .. } = course;
+    let response = response.as_ref();
     let (own, peers) = party.blocks(&w);
     let (own, peers) = (own.to_vec(), peers.to_vec());
     let opened = opening::own_weights(party.channel, ledger, &own, &peers)?;
@@ -347,10 +364,10 @@ pub fn train(
     let weights = features.unwhiten(&whitened);
     let residual_variance = if schedule.residual_variance { residual_variance(&mut party, &whitened, response, ledger)? } else { None };
     let errors = match schedule.standard_errors {
-        true => Some(standard_errors(&mut party, schedule, &w, response, ledger)?),
+        true => Some(standard_errors(&mut party, schedule, &w, span, response, ledger)?),
         false => None,
     };
-    progress(total, total);
+    progress(done, done);
     // The owner's first number is the intercept's.
     let split = |numbers: Vec<f64>| match owner {
         Some(_) => (numbers.first().copied(), numbers[1..].to_vec()),
@@ -361,7 +378,150 @@ pub fn train(
         let (intercept, coefficients) = split(errors);
         StandardErrors { intercept, coefficients }
     });
-    Ok(Trained { intercept, coefficients, residual_variance, standard_errors })
+    Ok(Trained { intercept, coefficients, residual_variance, standard_errors, extra_spans })
+}
+
+/// A training on its way: this party's shares.
+struct Course<'a> {
+    party: Party<'a>,
+    schedule: &'a Schedule,
+    response: Option<Response<'a>>,
+    w: Vec<u64>,
+    /// w before the last move.
+    before: Vec<u64>,
+    /// The last step, before its length.
+    last: Vec<u64>,
+    operator: Option<Operator>,
+    /// The gate's span.
+    span: usize,
+}
+
+impl<'a> Course<'a> {
+    fn new(party: Party<'a>, schedule: &'a Schedule, response: Option<Response<'a>>) -> Self {
+        let size = party.size();
+        let mut w = vec![0u64; size];
+        // The constant model's own intercept is the owner's secret like its other shares.
+        w[0] = ring50::from_real(response.as_ref().map_or(0.0, Response::constant_predictor), WEIGHT_BITS);
+        Self { party, schedule, response, before: w.clone(), w, last: vec![0; size], operator: None, span: 0 }
+    }
+
+    /// The first step, whose residuals are the owner's own.
+    fn start(&mut self, start: &Start) -> Result<(), Failure> {
+        let (schedule, response) = (self.schedule, self.response.as_ref());
+        let constant = response.map_or(0.0, Response::constant_predictor);
+        let residuals = response.map(|response| response.constant_residuals(constant));
+        let g = self.party.first_gradient(residuals.as_deref(), schedule.result_bits)?;
+        if start.hessian_rows == 0 {
+            apply(&mut self.party, &mut self.w, &mut self.before, &g, start.damping / start.slope, 0.0)?;
+            return Ok(());
+        }
+        let shares = self.fixed_hessian(start)?;
+        let operator = Operator::new(&mut self.party, shares, &schedule.solver)?;
+        let step = operator.solve(&mut self.party, &g, &schedule.solver)?;
+        apply(&mut self.party, &mut self.w, &mut self.before, &step, start.damping, 0.0)?;
+        self.operator = Some(operator);
+        Ok(())
+    }
+
+    /// Shares of a Hessian whose slopes do not depend on the weights.
+    fn fixed_hessian(&mut self, start: &Start) -> Result<Vec<u64>, AlgebraError> {
+        let precision = self.schedule.precision(start.hessian_rows, self.span);
+        if !self.schedule.secret_start() {
+            return constant_hessian(&mut self.party, start, &precision);
+        }
+        // The slopes are the owner's own: its shares are all there is of them.
+        let slopes = self.response.as_ref().map(|response| {
+            let constant = response.constant_predictor();
+            response.constant_slopes(constant, start.hessian_rows, precision.slope_bits)
+        });
+        hessian(&mut self.party, &slopes.unwrap_or_else(|| vec![0; start.hessian_rows]), &precision)
+    }
+
+    /// The gradient of a step's rows at w; where the step has a new Hessian, that too, ready for `solver`.
+    fn evaluate(&mut self, step: &Step, gates: &[GatePlan], solver: &SolverPlan) -> Result<(Vec<u64>, u64), Failure> {
+        let schedule = self.schedule;
+        if let Some(response) = &mut self.response {
+            response.prepare(gates, self.span)?;
+        }
+        let Evaluated { gradient, slopes, stray } = self.party.gradient(&self.w, step.rows, gates, schedule, self.response.as_ref())?;
+        if step.hessian_rows > 0 {
+            let shares = if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) {
+                self.fixed_hessian(&Start { hessian_rows: step.hessian_rows, damping: 1.0, slope: 1.0 })?
+            } else {
+                hessian(&mut self.party, &slopes, &schedule.precision(step.hessian_rows, self.span))?
+            };
+            self.operator = Some(Operator::new(&mut self.party, shares, solver)?);
+        }
+        Ok((gradient, stray))
+    }
+
+    /// One planned step.
+    fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        let (schedule, solver) = (self.schedule, self.schedule.solver(step));
+        let (g, _) = self.evaluate(step, &schedule.gates(step, self.span), solver)?;
+        let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
+        self.last = operator.solve(&mut self.party, &g, solver)?;
+        apply(&mut self.party, &mut self.w, &mut self.before, &self.last, step.damping, step.momentum)?;
+        Ok(())
+    }
+
+    /// A step with an end check, which is applied whatever the check says. Returns the opened bits: near, in range.
+    fn check(&mut self, step: &Step, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
+        let schedule = self.schedule;
+        let solver = schedule.check_solver(step);
+        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span), solver)?;
+        let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
+        let solved = operator.solve_fully(&mut self.party, &g, solver)?;
+        let near = self.near(&g, &solved, solver.lower)?;
+        let held = match schedule.held.filter(|_| step.hessian_rows == 0) {
+            Some(bound) => self.within(&self.last.clone(), bound, STEP_BITS)?,
+            None => self.party.owner(),
+        };
+        let ranged = match schedule.sizes.family {
+            Family::Linear => self.party.owner(),
+            _ => self.within(&[stray], schedule.stray(), RESULT_BITS)?,
+        };
+        let near = self.both(near, held)?;
+        let bits = opening::end_check(self.party.channel, ledger, [near, ranged])?;
+        apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
+        self.last = solved.solution;
+        Ok(bits)
+    }
+
+    /// This party's XOR share of n·gᵀH⁻¹g ≤ the schedule's bound. The product wraps around unless its factors are small, so they must be.
+    fn near(&mut self, g: &[u64], solved: &Solved, lower: f64) -> Result<bool, Failure> {
+        let (factors, product) = decrement(&mut self.party, g, solved, lower)?;
+        let small = self.within(&factors, largest_factor(factors.len()), STEP_BITS)?;
+        let bound = self.schedule.bound / self.schedule.sizes.rows as f64;
+        let product = self.within(&[product], bound.min(LARGEST_PRODUCT), 2 * STEP_BITS)?;
+        self.both(small, product)
+    }
+
+    /// This party's XOR share of |v| ≤ bound for all entries of a shared vector.
+    fn within(&mut self, shares: &[u64], bound: f64, bits: u32) -> Result<bool, Failure> {
+        let bound = (bound * f64::from(bits).exp2()) as u64;
+        let (channel, transfers) = (&mut *self.party.channel, self.party.engine.transfers());
+        Ok(compare::all_within(channel, transfers, shares, bound, ring50::BITS).map_err(AlgebraError::from)?)
+    }
+
+    /// This party's XOR share of a ∧ b.
+    fn both(&mut self, a: bool, b: bool) -> Result<bool, Failure> {
+        let (channel, transfers) = (&mut *self.party.channel, self.party.engine.transfers());
+        let bit = transfers.and(channel, &[a], &[b]).map_err(AlgebraError::from)?;
+        Ok(bit.first().copied().unwrap_or(false))
+    }
+}
+
+/// Largest inner product of the end check whose share is exact.
+const LARGEST_PRODUCT: f64 = 0.24;
+
+/// Entries of two halves of this length together up to which their inner product is below [`LARGEST_PRODUCT`].
+fn largest_factor(length: usize) -> f64 {
+    (LARGEST_PRODUCT / (length as f64 / 2.0)).sqrt()
+}
+
+fn no_hessian() -> Failure {
+    Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")
 }
 
 /// w ← w − damping·step + momentum·(w − before); `before` becomes the old w. Public factors: the same lifts on both sides.
@@ -391,33 +551,30 @@ fn apply(
     Ok(())
 }
 
-fn not_converged(schedule: &Schedule) -> Failure {
-    let (low, high) = (schedule.interval.low, schedule.interval.high);
-    let check = Disclosure::ConvergedAndInRange;
-    let again = "a second run draws another order of the rows";
-    let (around, hint) = match schedule.sizes.family {
-        Family::Linear => (None, format!("raise l2, check label_scale and the share of rows that count, or leave out columns; {again}")),
+/// Why no end check was passed, and what to sign instead.
+fn not_converged(schedule: &Schedule, [near, ranged]: [bool; 2]) -> Failure {
+    let steps = schedule.max_extra;
+    let what = match (near, ranged) {
+        (_, false) => format!("predictors left the widest range of the sigmoid's series after {steps} further steps; no model was opened"),
+        _ => format!("the training did not converge within {steps} further steps; no model was opened"),
+    };
+    let separated = "no column is known to be the cause";
+    let hint = match schedule.sizes.family {
+        Family::Linear => "raise l2, check label_scale and the share of rows that count, or leave out columns".to_owned(),
         Family::Poisson | Family::Gamma => {
-            let range = format!("[{:.1}, {:.1}]", low - 1.0, high + 1.0);
-            (
-                Some("the logarithm of the label's scale"),
-                format!("set logit_range = {range} in both jobs, check label_scale, or raise l2; {again}"),
+            let Interval { low, high } = schedule.span(schedule.widest()).interval;
+            format!("set logit_range = [{:.1}, {:.1}] in both jobs, check label_scale, or raise l2", low - 1.0, high + 1.0)
+        }
+        Family::Logistic if !ranged => {
+            format!(
+                "{separated}: the labels are nearly separated, so raise l2 tenfold, check expected_rate, or leave out columns that know the label"
             )
         }
-        Family::Logistic if 2.0 * (high - low) <= WIDEST_INTERVAL => {
-            let range = format!("[{:.1}, {:.1}]", 2.0 * low, 2.0 * high);
-            (Some("the base logit"), format!("set logit_range = {range} in both jobs, check expected_rate, or raise l2; {again}"))
-        }
-        Family::Logistic => {
-            let hint = format!("check expected_rate, raise l2, or leave out columns that separate the labels; {again}");
-            (Some("the base logit"), hint)
-        }
+        Family::Logistic => format!(
+            "{separated}: raise max_extra_steps in both jobs, raise l2, or leave out columns that are nearly copies of columns of the peer"
+        ),
     };
-    let place = around
-        .map_or_else(|| format!("end check {check}"), |around| format!("end check {check}, logit_range [{low}, {high}] around {around}"));
-    Failure::new(Exit::NotConverged, 648, "the training did not converge, or logits left the agreed range; no model was opened")
-        .at(place)
-        .hint(hint)
+    Failure::new(Exit::NotConverged, 648, what).at(format!("end check {}", Disclosure::ConvergedAndInRange)).hint(hint)
 }
 
 impl From<AlgebraError> for Failure {

@@ -12,8 +12,6 @@ use std::f64::consts::{PI, TAU};
 
 /// Weight of the whole gap against the whole interval.
 pub const GAP: f64 = 1e-7;
-/// The same with few rows.
-pub const HEAVY_GAP: f64 = 1e-5;
 /// The same for exponential functions, whose errors count relative to values far below their largest one.
 pub const LIGHT_GAP: f64 = 1e-11;
 /// Lawson iterations.
@@ -28,7 +26,16 @@ pub struct FittedSeries {
     pub error: f64,
 }
 
-/// With the weight `gap_weight` of the gap, fits `function` on \[low, high\] as a series of `period` in z − centre, centre = (low + high) / 2.
+/// How the gap that closes a period is bridged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gap {
+    /// Weight of the whole gap against the whole interval.
+    pub weight: f64,
+    /// How far the bridge rises above its ends in the middle.
+    pub rise: f64,
+}
+
+/// Fits `function` on \[low, high\] as a series of `period` in z − centre, centre = (low + high) / 2.
 ///
 /// # Errors
 /// Exit 1 when the normal equations are singular.
@@ -38,7 +45,7 @@ pub fn fit(
     high: f64,
     period: f64,
     harmonics: usize,
-    gap_weight: f64,
+    bridge: Gap,
 ) -> Result<FittedSeries, Failure> {
     let (centre, half) = ((low + high) / 2.0, (high - low) / 2.0);
     let points = 12 * harmonics + 200;
@@ -60,13 +67,14 @@ pub fn fit(
         .enumerate()
         .map(|(i, u)| {
             let progress = i as f64 / (gap_points - 1) as f64;
-            (basis(u), right + (left - right) * (0.5 - 0.5 * (PI * progress).cos()))
+            let rise = bridge.rise * (PI * progress).sin().powi(2);
+            (basis(u), right + (left - right) * (0.5 - 0.5 * (PI * progress).cos()) + rise)
         })
         .collect();
     let mut weights = vec![1.0 / points as f64; points];
     let mut best: Option<(Vec<f64>, f64)> = None;
     for _ in 0..ITERATIONS {
-        let rows = inside.iter().zip(&weights).map(|(p, w)| (p, *w)).chain(gap.iter().map(|p| (p, gap_weight / gap_points as f64)));
+        let rows = inside.iter().zip(&weights).map(|(p, w)| (p, *w)).chain(gap.iter().map(|p| (p, bridge.weight / gap_points as f64)));
         let coefficients = solve(rows, unknowns)?;
         let errors: Vec<f64> = inside.iter().map(|(row, y)| (dot(row, &coefficients) - y).abs()).collect();
         let worst = errors.iter().copied().fold(0.0, f64::max);
@@ -134,7 +142,7 @@ mod tests {
         {
             let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
             for (function, top) in [(&sigmoid as &dyn Fn(f64) -> f64, 1.0), (&slope, 0.25)] {
-                let fitted = fit(function, low, high, period, harmonics, GAP).unwrap();
+                let fitted = fit(function, low, high, period, harmonics, Gap { weight: GAP, rise: 0.0 }).unwrap();
                 assert!(fitted.error < limit, "error {}", fitted.error);
                 for i in 0..1000 {
                     let u = period * (f64::from(i) / 1000.0 - 0.5);

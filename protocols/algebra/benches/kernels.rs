@@ -37,6 +37,7 @@ fn kernels(c: &mut Criterion) {
             first_bits: RESULT_BITS,
             second_rows: 0,
             second_bits: 12,
+            last_bits: None,
             harmonics: 12,
             half: false,
             bits: 10,

@@ -10,7 +10,9 @@
 //!
 //! m_i multiplies the brackets before they are rounded and a_0 where the owner adds it: neither bytes nor noise change.
 //!
-//! A plan may add the half harmonic, k = 1/2 (c even): it changes its sign from one period to the next, so that a function with
+//! A plan may have up to three functions: one of all rows, a second one of the first rows, a last one of all rows.
+//!
+//! It may add the half harmonic, k = 1/2 (c even): it changes its sign from one period to the next, so that a function with
 //! it tells logits from their aliases.
 //!
 //! **Who encrypts.** Every product is one of a value known to the owner (a bracket) by one known to the partner (a sine or a
@@ -128,7 +130,7 @@ pub fn declare(meter: &mut Meter, role: Role, plans: &[GatePlan]) -> Result<(), 
 }
 
 /// Evaluates the functions on shares `z`; the owner (first role) passes its functions, the partner an empty slice. Returns this
-/// party's shares function by function, with the plan's `first_bits` and `second_bits` fraction bits.
+/// party's shares function by function, with the plan's fraction bits.
 ///
 /// # Errors
 /// Config class: series or factors that do not match the plan; Channel and Peer classes.
@@ -180,7 +182,7 @@ pub fn evaluate_all(
     }
     let mut batches = Vec::new();
     for (side, shares) in sides.iter().zip(&raw) {
-        for (shares, bits) in shares.iter().zip([side.plan.first_bits, side.plan.second_bits]) {
+        for (shares, (_, bits)) in shares.iter().zip(side.plan.results()) {
             let factor = f64::from(bits as i32 - 2 * side.plan.bits as i32).exp2();
             batches.push(Batch { shares, modulus: u64::from(side.encoder.prime()), factor });
         }

@@ -169,6 +169,13 @@ impl Plan {
             .ok_or_else(|| AlgebraError::Parameters(format!("no parameters carry a product of entries with {} bits", shape.entry_bits)))
     }
 
+    /// The same uploads for a matrix A of another height; its tiles are no higher, so their noise is no larger.
+    #[must_use]
+    pub fn with_rows(self, rows: usize) -> Self {
+        let (m, a, b) = self.tile;
+        Self { shape: Shape { rows, ..self.shape }, tile: (even_share(rows, m), a, b), ..self }
+    }
+
     fn inner_tiles(&self) -> usize {
         self.shape.inner.div_ceil(self.tile.1)
     }

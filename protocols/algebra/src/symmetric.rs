@@ -24,7 +24,7 @@ pub struct SharedMatrix {
 }
 
 impl SharedMatrix {
-    /// The public plan of products of a matrix of this size with so many vectors at a time.
+    /// The public plan of products of a matrix of this size, laid out for so many vectors at a time.
     ///
     /// # Errors
     /// Config class.
@@ -32,8 +32,8 @@ impl SharedMatrix {
         Plan::new(Shape::new(vectors, size, size, ring50::BITS - 1), true)
     }
 
-    /// Exchanges encryptions of both shares (`own` is row-major, size × size), for products with so many
-    /// vectors at a time.
+    /// Exchanges encryptions of both shares (`own` is row-major, size × size, and symmetric), laid out for products with so many
+    /// vectors at a time; with fewer they cost no more.
     ///
     /// # Errors
     /// Channel and Peer classes.
@@ -61,12 +61,12 @@ impl SharedMatrix {
         Ok(())
     }
 
-    /// Notes the messages of [`SharedMatrix::times`], the same for both parties.
+    /// Notes the messages of [`SharedMatrix::times`] for a matrix laid out for `laid_out` vectors, the same for both parties.
     ///
     /// # Errors
     /// As [`SharedMatrix::plan`].
-    pub fn declare_times(meter: &mut Meter, size: usize, vectors: usize) -> Result<(), AlgebraError> {
-        let plan = Self::plan(size, vectors)?;
+    pub fn declare_times(meter: &mut Meter, size: usize, laid_out: usize, vectors: usize) -> Result<(), AlgebraError> {
+        let plan = Self::plan(size, laid_out)?.with_rows(vectors);
         plan.declare_replies(|length| meter.sent(length));
         plan.declare_replies(|length| meter.received(length));
         Ok(())
@@ -77,8 +77,9 @@ impl SharedMatrix {
     /// # Errors
     /// Channel and Peer classes.
     pub fn times(&self, engine: &mut Engine, channel: &mut dyn Channel, v: &[u64]) -> Result<Vec<u64>, AlgebraError> {
-        let held = multiply(engine, channel, &self.plan, &self.peer, Entries::Wide(&|i, j| ring50::to_signed(v[i * self.size + j])))?;
-        let received = receive_product(engine, channel, &self.plan)?;
+        let plan = self.plan.with_rows(v.len() / self.size);
+        let held = multiply(engine, channel, &plan, &self.peer, Entries::Wide(&|i, j| ring50::to_signed(v[i * self.size + j])))?;
+        let received = receive_product(engine, channel, &plan)?;
         let entries = v.chunks(self.size).flat_map(|v| self.own.chunks(self.size).map(move |row| (row, v)));
         let local = entries.map(|(row, v)| row.iter().zip(v).fold(0u64, |sum, (h, x)| sum.wrapping_add(h.wrapping_mul(*x))));
         Ok(local.zip(held).zip(received).map(|((a, b), c)| a.wrapping_add(b).wrapping_add(c) & ring50::MASK).collect())

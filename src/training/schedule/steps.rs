@@ -2,17 +2,19 @@
 //!
 //! Chosen by plaintext simulation on the real sets and on made ones (docs/adr/0006, 0009, 0011, 0019).
 
-use super::{Family, PublicSizes, SolverPlan, Start, Step};
+use super::{EXTRA_HESSIAN_ROWS, Family, PublicSizes, SolverPlan, Start, Step};
 
-/// Below this many rows all steps run on all rows with a wide interval.
-pub(super) const FEW_ROWS: usize = 5_000;
+/// Up to so many rows all steps and all Hessians use all rows.
+pub(super) const SMALL_ROWS: usize = THIRD_ROWS;
+/// Up to so many rows, sines and cosines are fine: they cost no more ciphertexts.
+const FINE_ROWS: usize = 8_192;
 /// Rows of the first Hessian, whose slopes are public.
 const START_ROWS: usize = 8_192;
 /// Rows of the second step and its Hessian.
 const SECOND_ROWS: usize = 16_384;
 /// The same for rare labels, which leave fewer informative rows.
 const RARE_SECOND_ROWS: usize = 24_576;
-/// Rows of the third step; up to so many, all steps use all rows.
+/// Rows of the third step.
 const THIRD_ROWS: usize = 45_056;
 /// Rows of the fourth step, which only trainings with many rows have.
 const FOURTH_ROWS: usize = 196_608;
@@ -36,7 +38,7 @@ const FAR_HARMONICS: f64 = 0.45;
 /// Fraction bits of sines and cosines.
 const COARSE_BITS: u32 = 10;
 /// The same where 10 are too coarse.
-const FINE_BITS: u32 = 13;
+pub(super) const FINE_BITS: u32 = 13;
 /// Below this variance all Hessians use all rows of so many: hardly any row tells anything.
 const VERY_RARE: f64 = 0.005;
 /// Rows up to which they do.
@@ -47,6 +49,21 @@ const LEAST_START_SLOPE: f64 = 0.05;
 const MANY_ROWS: usize = 1 << 18;
 /// Below this variance of the label a training takes one more step on all rows.
 const RARE: f64 = 0.05;
+/// Length of the start's step over its slope, where it follows the gradient alone: half of it, since columns of the two sides may be
+/// copies of each other.
+const FIRST_DAMPING: f64 = 0.5;
+/// Largest eigenvalue of a logistic model's Hessian on whitened columns: own blocks are at most 1/4 with their ridge, and a bit for
+/// rounding.
+const LARGEST_EIGENVALUE: f64 = 0.51;
+/// Lower bounds of the spectrum for solvers that need not hurry.
+const EXTRA_LOWER: f64 = 0.001;
+/// The same for the first steps, which are rough in any case.
+const FIRST_LOWER: f64 = 0.004;
+/// ln 12: how far they shrink the slowest eigenvector within their bounds.
+const EXTRA_ACCURACY: f64 = 2.484_906_649_788;
+/// What of the end check's tolerance a family uses whose dispersion may be below 1: standard errors shrink with its root.
+const GAMMA_SHARE: f64 = 0.3;
+const LINEAR_SHARE: f64 = 0.1;
 /// ln 6, ln 20 and ln 40: how far the solver shrinks the slowest eigenvector within its bounds.
 const ACCURACY: [f64; 3] = [1.791_759_469_228_055, 2.995_732_273_553_991, 3.688_879_454_113_936];
 /// ln 400: what the slowest direction within the bounds lacks in an inverse is one part in two hundred.
@@ -55,11 +72,12 @@ const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
 
-/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors.
+/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones.
 pub(super) struct Solvers {
     pub(super) newton: SolverPlan,
     pub(super) fine: SolverPlan,
     pub(super) inverse: SolverPlan,
+    pub(super) extra: SolverPlan,
 }
 
 /// What a family's trainings differ in.
@@ -71,22 +89,33 @@ pub(super) struct Course {
     pub(super) trigonometric_bits: u32,
     pub(super) solvers: Solvers,
     pub(super) usual_slope: f64,
-    pub(super) tolerance: f64,
+    pub(super) share_of_tolerance: f64,
+    pub(super) held: Option<f64>,
+    pub(super) extra_hessian_rows: usize,
 }
 
 /// The steps of these sizes; the gate's interval is `width` wide.
 pub(super) fn course(sizes: &PublicSizes, width: f64) -> Course {
-    let few = sizes.rows < FEW_ROWS;
     match sizes.family {
-        Family::Logistic => logistic(sizes, width, few),
-        Family::Linear | Family::Gamma => constant_slopes(sizes, width, few),
-        Family::Poisson => poisson(sizes, width, few),
+        Family::Logistic => logistic(sizes, width),
+        Family::Linear | Family::Gamma => constant_slopes(sizes, width),
+        Family::Poisson => poisson(sizes, width),
     }
 }
 
 /// Harmonics of an interval with so many a unit.
 fn harmonics(each: f64, width: f64) -> usize {
     ((each * width).ceil() as usize).clamp(9, 96)
+}
+
+/// Harmonics of a logistic model's slopes.
+pub(super) fn hessian_harmonics(width: f64) -> usize {
+    harmonics(HESSIAN_HARMONICS, width)
+}
+
+/// Harmonics of an exponential function.
+pub(super) fn exponential_harmonics(width: f64) -> usize {
+    harmonics(EXPONENTIAL_HARMONICS, width)
 }
 
 /// A step of these rows with a new Hessian.
@@ -96,7 +125,7 @@ fn step(rows: usize, hessian_rows: usize, damping: f64, harmonics: usize) -> Ste
 
 /// A solver that converges by the factor e^−accuracy within its bounds.
 fn solver(upper: f64, lower: f64, accuracy: f64) -> SolverPlan {
-    SolverPlan { upper, lower, iterations: (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize }
+    SolverPlan { upper, lower, iterations: (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize, refinements: 0 }
 }
 
 /// The three solvers of a training, whose Hessians have eigenvalues up to `upper` and usually not below `lower`; the last two also
@@ -106,12 +135,8 @@ fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
         newton: solver(upper, lower, accuracy),
         fine: solver(upper, least, accuracy),
         inverse: solver(upper, least, INVERSE_ACCURACY),
+        extra: solver(upper, least, EXTRA_ACCURACY),
     }
-}
-
-/// Newton steps on all rows, each with a new Hessian: two shorter ones, then so many of full length.
-fn newton_steps(rows: usize, dampings: [f64; 2], full: usize, harmonics: usize) -> Vec<Step> {
-    dampings.into_iter().chain(std::iter::repeat_n(1.0, full)).map(|damping| step(rows, rows, damping, harmonics)).collect()
 }
 
 /// Full steps with one Hessian, in the order they are made; the last one is the end check's.
@@ -122,129 +147,180 @@ fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize)
     (full.collect(), last)
 }
 
-fn logistic(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+/// Public figures of a logistic model's bucket.
+struct Bucket {
+    /// p(1 − p) in its middle, on the logit scale.
+    variance: f64,
+    rare: bool,
+    very_rare: bool,
+}
+
+impl Bucket {
+    fn of(sizes: &PublicSizes) -> Self {
+        let odds = ((sizes.rate.0 / (1.0 - sizes.rate.0)) * (sizes.rate.1 / (1.0 - sizes.rate.1))).sqrt();
+        let rate = odds / (1.0 + odds);
+        let variance = rate * (1.0 - rate);
+        Self { variance, rare: variance < RARE, very_rare: variance < VERY_RARE }
+    }
+}
+
+fn logistic(sizes: &PublicSizes, width: f64) -> Course {
+    let bucket = Bucket::of(sizes);
+    if sizes.rows <= SMALL_ROWS || bucket.very_rare && sizes.rows <= VERY_RARE_ROWS {
+        small_logistic(sizes, width, &bucket)
+    } else {
+        large_logistic(sizes, width, &bucket)
+    }
+}
+
+/// Newton steps on all rows, each with a new Hessian of all rows, from a first step along the gradient of the constant model. Every
+/// end check has the Hessian of its own weights.
+fn small_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
-    // 0.6 a logit keeps the series' error near 2e-4. With 48 on [-60, 60] it is 2e-3, a bias of up to 0.18 standard errors
-    // where 3 % of a few thousand rows have the label, and the end check, as coarse, cannot see it (tests/shapes).
-    let for_hessian = harmonics(HESSIAN_HARMONICS, width);
-    let odds = ((sizes.rate.0 / (1.0 - sizes.rate.0)) * (sizes.rate.1 / (1.0 - sizes.rate.1))).sqrt();
-    let rate = odds / (1.0 + odds);
-    let variance = rate * (1.0 - rate);
-    let (rare, very_rare, many) = (variance < RARE, variance < VERY_RARE, rows > MANY_ROWS);
+    let harmonics = hessian_harmonics(width);
+    let all = solvers(LARGEST_EIGENVALUE * limit, mean * FIRST_LOWER, mean * EXTRA_LOWER, ACCURACY[0]);
+    let full = step(rows, rows, 1.0, harmonics);
+    Course {
+        start: Some(Start { hessian_rows: 0, damping: FIRST_DAMPING, slope: mean * bucket.variance.max(LEAST_START_SLOPE) }),
+        steps: vec![full; 2],
+        last: full,
+        harmonics,
+        // Residuals of very rare labels are small themselves: so must be their rounding.
+        trigonometric_bits: if rows <= FINE_ROWS || bucket.very_rare { FINE_BITS } else { COARSE_BITS },
+        solvers: all,
+        usual_slope: bucket.variance * mean,
+        share_of_tolerance: 1.0,
+        held: None,
+        extra_hessian_rows: rows,
+    }
+}
+
+/// Newton steps on subsets with Hessians of subsets, then on all rows with the last Hessian.
+fn large_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
+    let rows = sizes.rows;
+    let (limit, mean) = sizes.weight();
+    // 0.6 a logit keeps the series' error near 2e-4.
+    let for_hessian = hessian_harmonics(width);
+    let Bucket { variance, rare, very_rare } = *bucket;
+    let many = rows > MANY_ROWS;
     // ln 20: the slowest eigenvector within the bounds shrinks to a tenth. For rare labels, whose bounds lie far apart and whose
     // full steps are more, ln 6 is enough; with many rows, where full steps are few and dear, it is ln 40.
-    let accuracy = match (few, rare, many) {
-        (false, _, true) => ACCURACY[2],
-        (false, true, false) => ACCURACY[0],
+    let accuracy = match (rare, many) {
+        (_, true) => ACCURACY[2],
+        (true, false) => ACCURACY[0],
         _ => ACCURACY[1],
     };
-    let lower = if few { 0.0005 } else { variance / 30.0 };
+    let lower = variance / 30.0;
     let solvers = solvers(0.75 * limit, mean * lower, mean * lower.min(RIDGE_FLOOR), accuracy);
-    // Residuals of very rare labels are small themselves: so must be their rounding.
-    let trigonometric_bits = if few || very_rare { FINE_BITS } else { COARSE_BITS };
-    let near = if few || very_rare { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
-    let far = if few { for_hessian } else { harmonics(FAR_HARMONICS, width) };
+    let trigonometric_bits = if very_rare { FINE_BITS } else { COARSE_BITS };
+    let near = if very_rare { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
+    let far = harmonics(FAR_HARMONICS, width);
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, far);
-    // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on
-    // made ones; outside of it they converge more slowly.
-    let (start, mut steps, after, spectrum) = if few {
-        // Labels that a line nearly separates let the weights grow for a dozen steps.
-        (None, newton_steps(rows, [0.5, 0.7], 13, far), 1, (1.0, 1.0))
-    } else {
-        // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean:
-        // the start's slope is not below 0.05.
-        let damping = if rare { 0.9 } else { 0.7 };
-        let start = Start { hessian_rows: START_ROWS.min(rows), damping, slope: variance.max(LEAST_START_SLOPE) };
-        let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
-        // Up to so many rows all Hessians use all of them: a subset that misses the few rows of a rare column leaves its weight
-        // and its curvature far off.
-        let small = rows <= THIRD_ROWS || very_rare && rows <= VERY_RARE_ROWS;
-        let mut steps = if small {
-            vec![step(rows, rows, 0.8), step(rows, rows, 1.0)]
-        } else {
-            vec![step(second, second, 1.0), step(THIRD_ROWS, START_ROWS, 1.0)]
-        };
-        if many {
-            steps.push(step(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }, LAST_ROWS, 1.0));
-        }
-        // The last Hessian comes with the first gradient of all rows, when the weights are near.
-        let last_rows = match (small, many, rare) {
-            (true, ..) => rows,
-            (_, false, _) => LAST_ROWS,
-            (_, true, true) => LARGE_LAST_ROWS,
-            (_, true, false) => OFTEN_LARGE_LAST_ROWS,
-        };
-        steps.push(step(rows, last_rows, 1.0));
-        let (after, spectrum) = match (small, rare, many) {
-            (true, ..) => (3, (0.7, 1.2)),
-            (false, true, false) => (3, (0.55, 1.3)),
-            (false, true, true) => (2, (0.78, 1.25)),
-            (false, false, _) => (3, (0.75, 1.25)),
-        };
-        (Some(start), steps, after, spectrum)
+    // Newton's first step from the constant model overshoots where a rare column's rows have slopes far above the mean: the start's
+    // slope is not below 0.05.
+    let start = Start { hessian_rows: START_ROWS.min(rows), damping: if rare { 0.9 } else { 0.7 }, slope: variance.max(LEAST_START_SLOPE) };
+    let second = if rare { RARE_SECOND_ROWS } else { SECOND_ROWS };
+    let mut steps = vec![step(second, second, 1.0), step(THIRD_ROWS, START_ROWS, 1.0)];
+    if many {
+        steps.push(step(if rare { FOURTH_ROWS } else { OFTEN_FOURTH_ROWS }, LAST_ROWS, 1.0));
+    }
+    // The last Hessian comes with the first gradient of all rows, when the weights are near.
+    let last_rows = match (many, rare) {
+        (false, _) => LAST_ROWS,
+        (true, true) => LARGE_LAST_ROWS,
+        (true, false) => OFTEN_LARGE_LAST_ROWS,
+    };
+    steps.push(step(rows, last_rows, 1.0));
+    // The last Hessian's spectrum against the full one's, for the momentum of the full steps: measured on the real sets and on made
+    // ones; outside of it they converge more slowly.
+    let (after, spectrum) = match (rare, many) {
+        (true, false) => (3, (0.55, 1.3)),
+        (true, true) => (2, (0.78, 1.25)),
+        (false, _) => (3, (0.75, 1.25)),
     };
     let (full, last) = full_steps(rows, after, spectrum, near);
     steps.extend(full);
     let usual_slope = variance * mean;
-    // In units of the smallest standard error of a whitened weight, about 2/√rows. With few rows the rounding noise of
-    // ill-determined directions alone reaches half a unit.
-    let tolerance = if few { 1.0 } else { 0.4 } / (rows as f64 * usual_slope).sqrt();
-    Course { start, steps, last, harmonics: for_hessian, trigonometric_bits, solvers, usual_slope, tolerance }
+    Course {
+        start: Some(start),
+        steps,
+        last,
+        harmonics: for_hessian,
+        trigonometric_bits,
+        solvers,
+        usual_slope,
+        share_of_tolerance: 1.0,
+        held: Some(held(rows, usual_slope, 1.0)),
+        extra_hessian_rows: rows.min(EXTRA_HESSIAN_ROWS),
+    }
+}
+
+/// Bound on the step before the planned end check, where that has an older Hessian: 3.2 standard errors of a usual whitened weight.
+fn held(rows: usize, usual_slope: f64, share: f64) -> f64 {
+    3.2 * share / (rows as f64 * usual_slope).sqrt()
 }
 
 /// Linear models, whose slopes are 1, and gamma models with Fisher's: one Hessian, made with the first step, for all steps. The linear
 /// model's steps converge as fast as the solver; the gamma model's Hessian differs from Fisher's, so its steps are more.
-fn constant_slopes(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+fn constant_slopes(sizes: &PublicSizes, width: f64) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
     let linear = sizes.family == Family::Linear;
-    let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
+    let harmonics = exponential_harmonics(width);
     let start = Start { hessian_rows: THIRD_ROWS.min(rows), damping: 1.0, slope: 1.0 };
     // Own blocks are whitened: two of them have eigenvalues of at most 2, the ridge at most 1/4.
-    let solvers = solvers(2.3 * limit, mean / if few { 100.0 } else { 30.0 }, mean * RIDGE_FLOOR, ACCURACY[1]);
+    let lower = mean / if rows < FINE_ROWS { 100.0 } else { 30.0 };
+    let solvers = solvers(2.3 * limit, lower, mean * RIDGE_FLOOR, ACCURACY[1]);
     let (steps, last) = if linear { full_steps(rows, 5, (0.8, 1.2), harmonics) } else { full_steps(rows, 7, (0.6, 1.6), harmonics) };
-    // A linear model's residuals may be much smaller than its labels: the bound on its steps is a tenth of the others'.
-    let tolerance = if linear { 0.04 } else { 0.4 } / (rows as f64 * mean).sqrt();
-    Course { start: Some(start), steps, last, harmonics, trigonometric_bits: FINE_BITS, solvers, usual_slope: mean, tolerance }
+    Course {
+        start: Some(start),
+        steps,
+        last,
+        harmonics,
+        trigonometric_bits: FINE_BITS,
+        solvers,
+        usual_slope: mean,
+        share_of_tolerance: if linear { LINEAR_SHARE } else { GAMMA_SHARE },
+        held: Some(held(rows, mean, if linear { LINEAR_SHARE } else { 1.0 })),
+        extra_hessian_rows: if rows > THIRD_ROWS { rows.min(EXTRA_HESSIAN_ROWS) } else { 0 },
+    }
 }
 
 /// A logistic model with many columns: no Hessian but the constant model's, whose own blocks each party knows and whose cross block is
 /// one product, and more gradients of all rows with momentum. The other way to L-BFGS's end, without its divisions on shares.
 pub(super) fn wide(sizes: &PublicSizes, width: f64) -> Course {
-    let newton = logistic(sizes, width, false);
+    let newton = large_logistic(sizes, width, &Bucket::of(sizes));
     let rare = newton.usual_slope < RARE * sizes.weight().1;
     let near = harmonics(NEAR_HARMONICS, width);
     // The spectrum of the constant model's Hessian against the last one's: measured on made sets.
     let (count, spectrum) = if rare { (18, (0.15, 2.0)) } else { (13, (0.3, 2.0)) };
-    let (steps, last) = full_steps(sizes.rows, count, spectrum, near);
+    let (steps, _) = full_steps(sizes.rows, count, spectrum, near);
     let start = newton.start.map(|start| Start { hessian_rows: THIRD_ROWS.min(sizes.rows), ..start });
-    Course { start, steps, last, ..newton }
+    // The end check has a Hessian of the last weights.
+    let last = step(sizes.rows, if sizes.rows <= SMALL_ROWS { sizes.rows } else { LAST_ROWS }, 1.0, near);
+    Course { start, steps, last, held: None, ..newton }
 }
 
 /// Poisson models: Newton steps as of a logistic model whose labels are not rare.
-fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
+fn poisson(sizes: &PublicSizes, width: f64) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
-    let harmonics = harmonics(EXPONENTIAL_HARMONICS, width);
+    let harmonics = exponential_harmonics(width);
     let step = |rows, hessian_rows, damping| step(rows, hessian_rows, damping, harmonics);
-    let (start, mut steps, after, spectrum) = if few {
-        (None, newton_steps(rows, [0.5, 0.8], 6, harmonics), 1, (1.0, 1.0))
+    let small = rows <= SMALL_ROWS;
+    // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
+    let (start, steps, last) = if small {
+        (None, vec![step(rows, rows, 0.5), step(rows, rows, 0.8), step(rows, rows, 1.0)], step(rows, rows, 1.0))
     } else {
-        // Newton's full step from the constant model overshoots: it follows e^z along its tangent.
-        let small = rows <= THIRD_ROWS;
-        let start = Start { hessian_rows: if small { rows } else { START_ROWS }, damping: 0.5, slope: 1.0 };
-        let steps = if small {
-            vec![step(rows, rows, 0.8), step(rows, rows, 1.0), step(rows, rows, 1.0)]
-        } else {
-            vec![step(SECOND_ROWS, SECOND_ROWS, 1.0), step(THIRD_ROWS, SECOND_ROWS, 1.0), step(rows, THIRD_ROWS, 1.0)]
-        };
-        (Some(start), steps, 3, (0.75, 1.25))
+        let start = Start { hessian_rows: START_ROWS, damping: 0.5, slope: 1.0 };
+        let mut steps = vec![step(SECOND_ROWS, SECOND_ROWS, 1.0), step(THIRD_ROWS, SECOND_ROWS, 1.0), step(rows, THIRD_ROWS, 1.0)];
+        let (full, last) = full_steps(rows, 3, (0.75, 1.25), harmonics);
+        steps.extend(full);
+        (Some(start), steps, last)
     };
-    let (full, last) = full_steps(rows, after, spectrum, harmonics);
-    steps.extend(full);
     // Rows with large means weigh more: the largest eigenvalue is that of a few directions, 24 is three times what made sets have.
-    let solvers = solvers(24.0 * limit, mean / if few { 100.0 } else { 30.0 }, mean * RIDGE_FLOOR, ACCURACY[1]);
+    let solvers = solvers(24.0 * limit, mean / if small { 100.0 } else { 30.0 }, mean * RIDGE_FLOOR, ACCURACY[1]);
     Course {
         start,
         steps,
@@ -253,7 +329,9 @@ fn poisson(sizes: &PublicSizes, width: f64, few: bool) -> Course {
         trigonometric_bits: FINE_BITS,
         solvers,
         usual_slope: mean,
-        tolerance: 0.4 / (rows as f64 * mean).sqrt(),
+        share_of_tolerance: 1.0,
+        held: (!small).then(|| held(rows, mean, 1.0)),
+        extra_hessian_rows: rows.min(EXTRA_HESSIAN_ROWS),
     }
 }
 

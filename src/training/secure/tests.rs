@@ -89,20 +89,23 @@ fn reaches_the_twins_optimum_and_opens_what_is_listed() {
         println!("rows {rows}: objective gap {gap:.1e}, worst coefficient {worst:.3} standard errors");
         assert!(gap.abs() < 1e-5 && worst < 0.1);
         let item = |item, learned, told| opening::Opened { item, learned, told };
-        assert_eq!(opened, [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, owner + 1, partner)]);
-        assert_eq!(partners_opened, [item(Disclosure::ConvergedAndInRange, 1, 1), item(Disclosure::OwnWeights, partner, owner + 1)]);
+        assert_eq!(trained.extra_spans, partners.extra_spans);
+        let checks = vec![item(Disclosure::ConvergedAndInRange, 2, 2); 1 + trained.extra_spans.len()];
+        assert_eq!(opened, [checks.clone(), vec![item(Disclosure::OwnWeights, owner + 1, partner)]].concat());
+        assert_eq!(partners_opened, [checks, vec![item(Disclosure::OwnWeights, partner, owner + 1)]].concat());
     }
 }
 
 #[test]
-fn logits_out_of_range_end_with_exit_15_and_no_weights() {
+fn labels_beyond_the_signed_bucket_end_with_exit_15_and_no_weights() {
     let case = case(5_500, 3, 3, 0.5, 5);
     let narrow = sizes(&case, (0.01, 0.02), Some((-2.0, 2.0)));
     let ((trained, opened), (partners, _)) = secure(&case, narrow, -4.2);
     for failure in [trained.unwrap_err(), partners.unwrap_err()] {
         assert_eq!(failure.exit, Exit::NotConverged);
     }
-    assert_eq!(opened.len(), 1);
+    let bits = opening::Opened { item: Disclosure::ConvergedAndInRange, learned: 2, told: 2 };
+    assert_eq!(opened, vec![bits; 1 + crate::training::schedule::MAX_EXTRA_STEPS]);
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn standard_errors_are_the_twins_and_cost_what_is_declared() {
             }
         };
         let (a, b, ..) = run_pair(run(Role::First, &case.owner), run(Role::Second, &case.partner));
-        let declared = crate::training::cost::declare_training(&schedule).unwrap();
+        let declared = crate::training::cost::declare_with(&[(&schedule, a.0.extra_spans.clone())]).unwrap();
         assert_eq!((a.1, b.1), (declared.0.counters(), declared.1.counters()));
         let x = concatenate(Axis(1), &[case.owner.view(), case.partner.view()]).unwrap();
         let target = twin::Target { family, labels: &labels, weights: None };

@@ -46,6 +46,8 @@ pub struct GatePlan {
     pub second_rows: usize,
     /// Fraction bits of the second function's results.
     pub second_bits: u32,
+    /// Fraction bits of a last function that all rows have, where there is one.
+    pub last_bits: Option<u32>,
     /// Harmonics K of every series, without the half harmonic.
     pub harmonics: usize,
     /// Whether the series end with the half harmonic.
@@ -54,7 +56,7 @@ pub struct GatePlan {
     pub bits: u32,
     /// The integer c: the period in z is 2^50 / c units.
     pub frequency: u64,
-    /// Of the blocks without a second function, so many, evenly spread, are uploaded by the owner; see [`balance`].
+    /// Of the blocks with one function, so many, evenly spread, are uploaded by the owner; see [`balance`].
     pub owner_uploads: usize,
 }
 
@@ -65,9 +67,10 @@ pub(super) struct Block {
     pub gate: usize,
     /// Its first row in that gate.
     pub start: usize,
-    /// Its rows, and how many of them have a second function.
+    /// Its rows, how many of them have a second function, and how many the last one.
     pub rows: usize,
     pub second: usize,
+    pub last: usize,
     /// Who encrypts.
     pub uploader: Role,
 }
@@ -75,7 +78,7 @@ pub(super) struct Block {
 impl Block {
     /// Rows of each of its functions.
     pub fn functions(&self) -> impl Iterator<Item = usize> + Clone {
-        [self.rows, self.second].into_iter().filter(|rows| *rows > 0)
+        [self.rows, self.second, self.last].into_iter().filter(|rows| *rows > 0)
     }
 }
 
@@ -83,7 +86,7 @@ impl GatePlan {
     /// Its blocks in order.
     pub(super) fn blocks(&self, gate: usize) -> impl Iterator<Item = Block> {
         let (rows, second) = (self.rows, self.second_rows.min(self.rows));
-        let (free, owners) = (self.free_blocks(), self.owner_uploads);
+        let (free, owners, last) = (self.free_blocks(), self.owner_uploads, self.last_bits.is_some());
         let first_free = rows.div_ceil(N) - free;
         (0..rows).step_by(N).enumerate().map(move |(index, start)| {
             // The j-th of the free blocks is the owner's where ⌊j·owners/free⌋ steps up.
@@ -93,30 +96,44 @@ impl GatePlan {
                 start,
                 rows: N.min(rows - start),
                 second: N.min(second.saturating_sub(start)),
+                last: if last { N.min(rows - start) } else { 0 },
                 uploader: if owner { Role::First } else { Role::Second },
             }
         })
     }
 
-    /// Blocks without a second function.
+    /// Blocks with one function.
     fn free_blocks(&self) -> usize {
+        if self.last_bits.is_some() {
+            return 0;
+        }
         self.rows.div_ceil(N) - self.second_rows.min(self.rows).div_ceil(N)
     }
 
     /// Number of functions.
     #[must_use]
     pub fn functions(&self) -> usize {
-        1 + usize::from(self.second_rows > 0)
+        1 + usize::from(self.second_rows > 0) + usize::from(self.last_bits.is_some())
     }
 
     /// Rows of every function.
     pub(super) fn wanted(&self) -> impl Iterator<Item = usize> + Clone {
-        [self.rows, self.second_rows.min(self.rows)].into_iter().filter(|rows| *rows > 0)
+        self.results().map(|(rows, _)| rows)
+    }
+
+    /// Rows and fraction bits of every function's results.
+    pub(super) fn results(&self) -> impl Iterator<Item = (usize, u32)> + Clone {
+        let last = self.last_bits.map_or((0, 0), |bits| (self.rows, bits));
+        let all = [(self.rows, self.first_bits), (self.second_rows.min(self.rows), self.second_bits), last];
+        all.into_iter().filter(|(rows, _)| *rows > 0)
     }
 
     /// The owner's functions must have the plan's harmonics, and factors that neither widen results nor noise.
     pub(super) fn check(&self, functions: &[Function<'_>]) -> Result<(), AlgebraError> {
         let wrong = |what: &str| Err(AlgebraError::Parameters(what.into()));
+        if self.last_bits.is_some() && self.second_rows > 0 && self.second_rows < self.rows {
+            return wrong("a gate with a last function has the second one on all rows or on none");
+        }
         if functions.len() != self.functions() || functions.iter().any(|f| f.series.harmonics.len() != self.pairs()) {
             return wrong("the series do not have the gate's harmonics");
         }

@@ -22,21 +22,40 @@ fn party(
 
 #[test]
 fn evaluates_the_series_without_bias_and_with_declared_bytes() {
-    for (rows, second_rows, bits, harmonics, half, first_bits, factored, owner_uploads) in [
-        (9_000, 9_000, 10, 5, false, RESULT_BITS, [false, false], 0),
-        (9_000, 100, 10, 2, true, 18, [true, true], 1),
-        (8_193, 8_192, 10, 2, false, RESULT_BITS, [false, true], 1),
-        (300, 299, 13, 9, true, 24, [true, false], 1),
-        (5, 5, 10, 3, false, RESULT_BITS, [true, true], 1),
-        (8_200, 0, 10, 3, false, 16, [true, false], 1),
-        (8_200, 0, 10, 3, true, 16, [true, false], 2),
-        (1_000, 0, 10, 6, false, RESULT_BITS, [false, false], 1),
+    for (rows, second_rows, last_bits, bits, harmonics, half, first_bits, factored, owner_uploads) in [
+        (9_000, 9_000, None, 10, 5, false, RESULT_BITS, [false, false, false], 0),
+        (9_000, 100, None, 10, 2, true, 18, [true, true, false], 1),
+        (8_193, 8_192, None, 10, 2, false, RESULT_BITS, [false, true, false], 1),
+        (300, 299, None, 13, 9, true, 24, [true, false, false], 1),
+        (5, 5, None, 10, 3, false, RESULT_BITS, [true, true, false], 1),
+        (8_200, 0, None, 10, 3, false, 16, [true, false, false], 1),
+        (8_200, 0, None, 10, 3, true, 16, [true, false, false], 2),
+        (1_000, 0, None, 10, 6, false, RESULT_BITS, [false, false, false], 1),
+        (8_200, 8_200, Some(14), 13, 3, true, 18, [true, false, true], 0),
+        (8_200, 0, Some(14), 10, 3, true, 18, [false, false, false], 0),
     ] {
-        let plan = GatePlan { rows, first_bits, second_rows, second_bits: 12, harmonics, half, bits, frequency: 155_344, owner_uploads };
+        let plan = GatePlan {
+            rows,
+            first_bits,
+            second_rows,
+            second_bits: 12,
+            last_bits,
+            harmonics,
+            half,
+            bits,
+            frequency: 155_344,
+            owner_uploads,
+        };
         let period = (ring50::MASK as f64 + 1.0) / plan.frequency as f64;
-        let series: Vec<Series> = (0..2)
+        // Of the functions that a plan may have, those that this one has.
+        let third = if last_bits.is_some() { rows } else { 0 };
+        let has: Vec<usize> = (0..3).filter(|f| [rows, second_rows, third][*f] > 0).collect();
+        let rows_of: Vec<usize> = has.iter().map(|f| [rows, second_rows, third][*f]).collect();
+        let bits_of: Vec<u32> = has.iter().map(|f| [first_bits, 12, 14][*f]).collect();
+        let series: Vec<Series> = has
+            .iter()
             .map(|f| Series {
-                constant: 0.3 - 0.1 * f64::from(f),
+                constant: 0.3 - 0.1 * *f as f64,
                 harmonics: (1..=harmonics + usize::from(half)).map(|k| (0.3 / (k * k) as f64, -0.2 / (k * k) as f64)).collect(),
             })
             .collect();
@@ -46,8 +65,7 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         let other: Vec<u64> = value.iter().zip(&mask).map(|(v, m)| ring50::sub(ring50::from_signed(*v), *m)).collect();
         // Factors of every kind: 0, ±1 and between.
         let mut factors = |count: usize| -> Vec<f64> { (0..count).map(|_| f64::from(prg.below(9) as i32 - 4) / 4.0).collect() };
-        let factors: Vec<Option<Vec<f64>>> =
-            [rows, second_rows].into_iter().zip(factored).map(|(count, wanted)| wanted.then(|| factors(count))).collect();
+        let factors: Vec<Option<Vec<f64>>> = has.iter().zip(&rows_of).map(|(f, count)| factored[*f].then(|| factors(*count))).collect();
         let functions: Vec<Function<'_>> = series
             .iter()
             .zip(&factors)
@@ -66,7 +84,7 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         declare(&mut partner, Role::Second, &[plan]).unwrap();
         assert_eq!((a.1, b.1), (owner.counters(), partner.counters()));
         // The closed form counts the same without the lift.
-        lift::declare(&mut lifted, Role::First, rows + second_rows);
+        lift::declare(&mut lifted, Role::First, rows_of.iter().sum());
         let (owner, partner) = (owner.counters().since(before.0), partner.counters().since(before.1));
         let cost = plan.cost().unwrap();
         assert_eq!(owner.bytes_sent - lifted.counters().bytes_sent, cost.holder_bytes);
@@ -74,10 +92,10 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
         for (f, function) in functions.iter().enumerate() {
             let series = function.series;
             let mut mean = 0.0;
-            let wanted = [rows, second_rows][f];
+            let wanted = rows_of[f];
             assert_eq!((a.0[f].len(), b.0[f].len()), (wanted, wanted));
             for (i, value) in value.iter().enumerate().take(wanted) {
-                let got = ring50::to_real(ring50::add(a.0[f][i], b.0[f][i]), [first_bits, 12][f]);
+                let got = ring50::to_real(ring50::add(a.0[f][i], b.0[f][i]), bits_of[f]);
                 let theta = TAU * *value as f64 / period;
                 let exact = series.harmonics.iter().enumerate().fold(series.constant, |sum, (k, (a, b))| {
                     let turns = if k < harmonics { (k + 1) as f64 } else { 0.5 };
@@ -89,7 +107,7 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
                 mean += error / wanted as f64;
             }
             // Beside chance, the rounding of the lift: half a unit of the result.
-            let rounding = 0.5 / f64::from([first_bits, 12][f]).exp2();
+            let rounding = 0.5 / f64::from(bits_of[f]).exp2();
             assert!(mean.abs() < 8.0 / f64::from(bits).exp2() / (wanted as f64).sqrt() + rounding, "bias {mean}");
         }
     }
@@ -102,6 +120,7 @@ fn refuses_functions_that_do_not_match_the_plan() {
         first_bits: RESULT_BITS,
         second_rows: 1,
         second_bits: 12,
+        last_bits: None,
         harmonics: 3,
         half: false,
         bits: 10,
@@ -140,6 +159,7 @@ fn plan(rows: usize, second: usize) -> GatePlan {
         first_bits: RESULT_BITS,
         second_rows: second,
         second_bits: 12,
+        last_bits: None,
         harmonics: 3,
         half: false,
         bits: 10,

@@ -74,7 +74,7 @@ fn shares_add_up_to_the_product_and_bytes_are_as_declared() {
 
 #[test]
 fn shared_symmetric_matrix_times_shared_vectors() {
-    for (d, vectors) in [(60, 1), (23, 7)] {
+    for (d, laid_out, vectors) in [(60, 1, 1), (23, 7, 7), (23, 23, 1), (31, 31, 31)] {
         let (h1, h2, v1, v2) = (random(d * d, 48), random(d * d, 48), random(vectors * d, 48), random(vectors * d, 48));
         let symmetric =
             |h: &[i64]| (0..d * d).map(|x| (h[(x / d).min(x % d) * d + (x / d).max(x % d)] as u64) & MASK).collect::<Vec<u64>>();
@@ -82,7 +82,7 @@ fn shared_symmetric_matrix_times_shared_vectors() {
         let role = |role: Role, h: Vec<u64>, v: Vec<u64>| {
             move |channel: &mut colift_channel::memory::MemoryChannel| {
                 let mut engine = Engine::setup(channel, role).unwrap();
-                let matrix = SharedMatrix::exchange(&mut engine, channel, h, d, vectors).unwrap();
+                let matrix = SharedMatrix::exchange(&mut engine, channel, h, d, laid_out).unwrap();
                 let first = matrix.times(&mut engine, channel, &v).unwrap();
                 let second = matrix.times(&mut engine, channel, &v).unwrap();
                 (first, second, channel.counters())
@@ -93,10 +93,10 @@ fn shared_symmetric_matrix_times_shared_vectors() {
         for (role, measured) in [(Role::First, a.2), (Role::Second, b.2)] {
             let mut meter = Meter::default();
             Engine::declare_setup(&mut meter, role);
-            SharedMatrix::declare_exchange(&mut meter, d, vectors).unwrap();
+            SharedMatrix::declare_exchange(&mut meter, d, laid_out).unwrap();
             let before = meter.counters().rounds;
-            SharedMatrix::declare_times(&mut meter, d, vectors).unwrap();
-            SharedMatrix::declare_times(&mut meter, d, vectors).unwrap();
+            SharedMatrix::declare_times(&mut meter, d, laid_out, vectors).unwrap();
+            SharedMatrix::declare_times(&mut meter, d, laid_out, vectors).unwrap();
             assert_eq!(measured, meter.counters(), "{role:?}");
             assert_eq!(measured.rounds - before, 2);
         }
