@@ -69,7 +69,7 @@ pub fn training(flags: &TrainingFlags) -> Result<(), Failure> {
     if let Some(folder) = &flags.csv {
         data::write_csv(folder, spec)?;
     }
-    let results = both_programs(flags.link, &Work::Training { data: spec, l2: flags.l2 })?;
+    let results = both_programs(flags.link, &Work::Training { data: spec, l2: ridge(flags) })?;
     let report = report(flags, spec, results)?;
     let text = if flags.json { line(&report)? } else { in_words(&report) };
     say(&text);
@@ -141,6 +141,11 @@ fn plus<T: std::ops::Add<Output = T>>(one: PerParty<T>, other: PerParty<T>) -> P
     PerParty { owner: sum(one.owner, other.owner), partner: sum(one.partner, other.partner) }
 }
 
+/// The ridge as a number.
+fn ridge(flags: &TrainingFlags) -> f64 {
+    flags.l2.signed().unwrap_or(1.0 / flags.rows.max(1) as f64)
+}
+
 /// The distance to the plaintext optimum of the same objective.
 fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<TrainingResult>) -> Result<TwinGap, Failure> {
     let all = spec.owner_columns + spec.partner_columns;
@@ -149,10 +154,10 @@ fn twin(flags: &TrainingFlags, spec: DataSpec, results: &Sides<TrainingResult>) 
     let x = Scaling::fit(&columns, &names, party::CLIP)?.apply(&columns)?;
     drop(columns);
     let target = Target { family: spec.family, labels: &labels.values, weights: labels.weights.as_deref() };
-    let fit = fit(&x, &target, flags.l2)?;
+    let fit = fit(&x, &target, ridge(flags))?;
     let coefficients: Vec<f64> = results.owner.coefficients.iter().chain(&results.partner.coefficients).copied().collect();
     let model = SecureModel { intercept: results.owner.intercept.unwrap_or_default(), coefficients: &coefficients, test_auc: None };
-    distance(&x, &target, flags.l2, &model, &fit, None)
+    distance(&x, &target, ridge(flags), &model, &fit, None)
 }
 
 fn in_words(report: &BenchReport) -> String {

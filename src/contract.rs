@@ -4,6 +4,7 @@
 //! Order, comments and number formats do not matter: [`SharedJob::canonical`] is the one text, [`SharedJob::digest`] its
 //! SHA-256, [`first_difference`] names the field on which two sides disagree. A [`SharedJob`] or [`Job`] exists only checked.
 
+mod auto;
 mod canonical;
 mod columns;
 mod disclosure;
@@ -18,6 +19,7 @@ mod terms;
 pub(crate) mod tests;
 mod training;
 
+pub use auto::AutoNumber;
 pub use canonical::{MAX_CANONICAL_BYTES, first_difference};
 pub use disclosure::Disclosure;
 pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ProxyChoice, ScoreFormat};

@@ -148,6 +148,8 @@ impl Failure {
         let shared = [Exit::Contract, Exit::Overlap, Exit::NotConverged, Exit::Version].into_iter().find(|&exit| exit as u8 == code);
         match (code, shared) {
             (11, _) => Self::new(Exit::PeerKey, 462, what).hint("the other side refused our key and shows the reason"),
+            (13, _) => Self::new(Exit::PeerGone, 1002, what)
+                .hint("the other side's own data failed a check of its program or of the contract; it shows the reason: ask there"),
             (18, _) => Self::new(Exit::PeerGone, 1002, what)
                 .hint("a rule of the other side refuses this run: its ledger of runs, or the contract's list of what is opened; ask there"),
             (20, _) => Self::new(Exit::Interrupted, 2002, what).hint("the other side was stopped by hand; ask there, then run again"),

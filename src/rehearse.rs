@@ -134,6 +134,7 @@ fn training_terms(flags: &RehearseFlags, task: Task, owner: &Table, partner: &Ta
         label_scale,
         log_cap: flags.log_cap,
         min_payers: flags.min_payers,
+        min_positives: flags.min_positives,
         ..TrainingTerms::new(task, flags.label.clone(), rates)
     }
     .plain())

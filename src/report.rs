@@ -107,6 +107,9 @@ pub struct ReportData {
     /// Weights of further heads.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub more_heads: Vec<HeadReport>,
+    /// The ridge of the training as a number, whatever the job says of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub l2: Option<f64>,
     /// What the two party processes cost.
     pub cost: Cost,
 }

@@ -9,6 +9,7 @@ pub(crate) mod decisions;
 mod facts;
 mod judge;
 mod kept;
+pub(crate) mod limits;
 pub mod owner;
 pub mod partner;
 pub(crate) mod scores;
@@ -240,18 +241,19 @@ pub fn over_keeping(
         functions: joint.trained.len(),
         ranked: 0,
     };
+    let ridge = training.ridge(joint.train.nrows());
     let mut outcome = match job.side() {
         Side::Owner => Outcome::Owner(Box::new(owner::evaluate(channel, prepared, training, joint, &mut ledger)?)),
         Side::Partner => Outcome::Partner(Box::new(partner::evaluate(channel, prepared, joint, &mut ledger)?)),
     };
-    let facts = Facts { opened_before, ..Facts::new(&ledger, shared, job.side(), sizes)? };
+    let facts = Facts { opened_before, l2: Some(ridge.to_string()), ..Facts::new(&ledger, shared, job.side(), sizes)? };
     agree::finished(channel, job.side())?;
     progress.stage("evaluation", 1, 1);
     clock.end(channel.counters());
     let opened = opened(&ledger, job.side(), "test users");
     match &mut outcome {
-        Outcome::Owner(o) => (o.details.opened, o.facts) = (opened, facts),
-        Outcome::Partner(p) => (p.report.opened, p.facts) = (opened, facts),
+        Outcome::Owner(o) => (o.details.opened, o.facts, o.report.l2) = (opened, facts, Some(ridge)),
+        Outcome::Partner(p) => (p.report.opened, p.facts, p.report.l2) = (opened, facts, Some(ridge)),
         Outcome::Overlap(o) => o.facts = facts,
     }
     Ok(outcome)

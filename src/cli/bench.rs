@@ -1,6 +1,6 @@
 //! Flags of `bench`, and of the party process that it starts.
 
-use crate::contract::Matching;
+use crate::contract::{AutoNumber, Matching};
 use crate::training::family::Family;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
@@ -47,9 +47,9 @@ pub struct TrainingFlags {
     /// Seed of the data
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Ridge on the standardised weights
-    #[arg(long, default_value_t = 0.001)]
-    pub l2: f64,
+    /// Ridge on the standardised weights, a number, or auto: 1 / rows
+    #[arg(long, default_value_t = AutoNumber::Auto)]
+    pub l2: AutoNumber,
     /// The link between the programs: as it is, 1 Gbit/s with 1 ms, or 100 Mbit/s each way with 40 ms round trip
     #[arg(long, value_enum, default_value_t = LinkName::Loopback)]
     pub link: LinkName,

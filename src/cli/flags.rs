@@ -1,6 +1,7 @@
 //! Raw flags, the same words in both programs.
 
 use super::bench::{BenchFlags, PartyFlags};
+use crate::contract::AutoNumber;
 use crate::demo::{Scenario, Settings};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -412,9 +413,9 @@ pub struct RehearseFlags {
     /// Share of test rows where there is no split column
     #[arg(long, default_value_t = 0.25)]
     pub test_share: f64,
-    /// Ridge on the standardised weights
-    #[arg(long, default_value_t = 0.001)]
-    pub l2: f64,
+    /// Ridge on the standardised weights, a number, or auto: 1 / training rows, which is C = 1 in scikit-learn
+    #[arg(long, default_value_t = AutoNumber::Auto)]
+    pub l2: AutoNumber,
     /// Standardised values are cut at ± this
     #[arg(long, default_value_t = 5.0)]
     pub clip: f64,
@@ -433,12 +434,15 @@ pub struct RehearseFlags {
     /// Unit of a count, near its mean [default: 1, or the mean's first digit]
     #[arg(long)]
     pub label_scale: Option<f64>,
-    /// Largest logarithm of a predicted amount
-    #[arg(long, default_value_t = 12.0)]
-    pub log_cap: f64,
+    /// Largest logarithm of a predicted amount, a number, or auto: a whole number above that of the largest training label
+    #[arg(long, default_value_t = AutoNumber::Auto)]
+    pub log_cap: AutoNumber,
     /// Fewest training users who pay, for tasks about amounts
     #[arg(long, default_value_t = 50)]
     pub min_payers: u64,
+    /// Fewest training users with either answer, or with another number than most, for tasks that are not about amounts
+    #[arg(long, default_value_t = 50)]
+    pub min_positives: u64,
     /// Owner's column by whose values the test users are also judged
     #[arg(long)]
     pub channel: Option<String>,

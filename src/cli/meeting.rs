@@ -322,6 +322,7 @@ impl<'a> Meeting<'a> {
             program: receipt::this_program(),
             rows: data.rows as u64,
             matched: facts.matched,
+            l2: facts.l2,
             phases,
             opened: facts.opened,
             ended: ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

@@ -83,11 +83,12 @@ fn page(receipt: &Receipt) -> Result<String, Failure> {
                     lines.push(format!("the {side}'s program: {} ({}, {}, {features})", program.version, program.commit, program.target));
                 }
             }
-            Entry::Sizes { rows, matched } => lines.push(format!(
-                "rows: owner {}, partner {}; common users {}",
+            Entry::Sizes { rows, matched, l2 } => lines.push(format!(
+                "rows: owner {}, partner {}; common users {}{}",
                 grouped(rows.owner),
                 grouped(rows.partner),
-                grouped(*matched)
+                grouped(*matched),
+                l2.as_ref().map_or_else(String::new, |l2| format!("; ridge (l2) {l2}"))
             )),
             Entry::Phases(both) => {
                 for (phase, other) in both.owner.iter().zip(&both.partner) {

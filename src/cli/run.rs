@@ -146,7 +146,7 @@ impl Written<'_> {
             task: terms.task,
             label: owner.then(|| terms.label().to_owned()),
             train_rows,
-            l2: terms.l2,
+            l2: terms.ridge(usize::try_from(train_rows).unwrap_or(usize::MAX)),
             clip: terms.clip,
             job_digest: shared.digest(),
             own_fingerprint: self.own.to_string(),

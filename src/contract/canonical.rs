@@ -3,7 +3,7 @@
 //! The text is TOML, one `key = value` a line, so that a peer's text is read by the parser of job files and must come out of the
 //! writer unchanged. An absent `logit_range` stays absent: its default is a function of rows and columns.
 
-use super::{CONTRACT_VERSION, SharedJob, Task, TaskTerms, parse};
+use super::{AutoNumber, CONTRACT_VERSION, SharedJob, Task, TaskTerms, parse};
 use crate::data::wording::{hex, shown};
 use crate::error::{Exit, Failure};
 use sha2::{Digest, Sha256};
@@ -66,6 +66,7 @@ impl SharedJob {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         // The shortest digits that read back as the same number, always with a point or exponent.
         let number = |value: f64| format!("{:?}", value + 0.0);
+        let auto = |value: AutoNumber| value.signed().map_or_else(|| quoted(&value.to_string()), number);
         let mut reveal: Vec<String> = terms.reveal.iter().map(|item| quoted(item.name())).collect();
         reveal.sort_unstable();
         let mut entries = BTreeMap::from([
@@ -104,7 +105,7 @@ impl SharedJob {
             };
             entries.extend([
                 ("clip", number(training.clip)),
-                ("l2", number(training.l2)),
+                ("l2", auto(training.l2)),
                 (
                     if training.labels.len() == 1 { "label" } else { "labels" },
                     // In their order: the shortest horizon first.
@@ -120,10 +121,13 @@ impl SharedJob {
                 entries.insert("label_scale", number(training.label_scale));
             }
             if training.task.has_variance() {
-                entries.insert("log_cap", number(training.log_cap));
+                entries.insert("log_cap", auto(training.log_cap));
             }
             if training.task.has_payers() {
                 entries.insert("min_payers", training.min_payers.to_string());
+            }
+            if training.task.has_positives() {
+                entries.insert("min_positives", training.min_positives.to_string());
             }
             if let Some([low, high]) = training.logit_range {
                 entries.insert("logit_range", format!("[{}, {}]", number(low), number(high)));

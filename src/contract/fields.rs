@@ -1,5 +1,6 @@
 //! Takes typed values out of a TOML table: unknown keys, missing keys and wrong types are named with their table.
 
+use super::auto::{AutoNumber, WORD};
 use crate::data::wording::{shown, suggestion};
 use crate::error::{Exit, Failure};
 use toml::{Table, Value};
@@ -78,6 +79,15 @@ impl<'a> Fields<'a> {
 
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>, Failure> {
         self.take(key, "a number", number)
+    }
+
+    /// A number, or the word for one that follows from the run.
+    pub(super) fn auto_number(&self, key: &str) -> Result<Option<AutoNumber>, Failure> {
+        let read = |value: &Value| match value {
+            Value::String(word) => (word == WORD).then_some(AutoNumber::Auto),
+            other => number(other).map(AutoNumber::Signed),
+        };
+        self.take(key, "a number or \"auto\"", read)
     }
 
     pub(super) fn count(&self, key: &str) -> Result<Option<u64>, Failure> {

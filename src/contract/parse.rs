@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 27] = [
+const SHARED_KEYS: [&str; 28] = [
     "name",
     "task",
     "label",
@@ -30,6 +30,7 @@ const SHARED_KEYS: [&str; 27] = [
     "label_scale",
     "log_cap",
     "min_payers",
+    "min_positives",
     "matching",
     "min_overlap",
     "max_rows",

@@ -141,6 +141,9 @@ pub enum Entry {
         rows: Both<u64>,
         /// Common users.
         matched: u64,
+        /// The ridge of a training as a number: with `auto` it follows from the training rows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        l2: Option<String>,
     },
     /// Stages, as each side counted what it sent.
     Phases(Both<Vec<Phase>>),

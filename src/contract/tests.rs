@@ -38,7 +38,7 @@ fn the_examples_are_valid_and_agree() {
     assert_eq!((terms.name.as_str(), terms.id_kind, terms.min_overlap), ("vip-2026-11", IdKind::Email, 1000));
     assert_eq!(terms.reveal.len(), 6);
     let training = left.shared().training().unwrap();
-    assert_eq!((training.l2, training.clip, training.test_share, training.logit_range), (0.001, 5.0, 0.25, None));
+    assert_eq!((training.l2, training.clip, training.test_share, training.logit_range), (AutoNumber::Auto, 5.0, 0.25, None));
     assert_eq!((left.shared().max_rows(Side::Owner), left.shared().max_rows(Side::Partner)), (1_000_000, 5_000_000));
 
     assert_eq!(left.private().link, Link::Listen("0.0.0.0:7411".into()));
@@ -60,7 +60,7 @@ fn loading_names_the_file() {
     let job = Job::load(&path, Side::Owner).unwrap();
     assert_eq!(job.private().data, folder.path().join("owner.csv"));
 
-    std::fs::write(&path, with("l2 = 0.001", "l2 = -1")).unwrap();
+    std::fs::write(&path, with("l2 = \"auto\"", "l2 = -1")).unwrap();
     let failure = Job::load(&path, Side::Owner).unwrap_err();
     assert_eq!(failure.place.unwrap(), format!("{}, [shared] l2", path.display()));
 
@@ -74,9 +74,10 @@ fn loading_names_the_file() {
 fn the_canonical_form_ignores_order_comments_and_number_formats() {
     let job = owner();
     for (from, to) in [
-        ("l2 = 0.001", "l2 = 1e-3"),
-        ("l2 = 0.001", "l2 = 0.0010"),
+        ("l2 = \"auto\"", "l2 = 'auto'"),
         ("clip = 5.0", "clip = 5"),
+        ("clip = 5.0", "clip = 0.5e1"),
+        ("clip = 5.0", "clip = 5.00"),
         ("clip = 5.0                       # standardised", "# "),
         ("test_share = 0.25", "test_share = 2.5e-1"),
         ("min_overlap = 1000", "min_overlap = 1_000"),
@@ -100,20 +101,21 @@ fn the_canonical_text_is_frozen() {
     let peers = "peers.owner = \"1f0e1d0c1b0a191817161514131211100f0e0d0c0b0a09080706050403020100\"\n\
                  peers.partner = \"2f2e2d2c2b2a292827262524232221201f1e1d1c1b1a19181716151413121110\"\n";
     let text = format!(
-        "clip = 5.0\ncontract = 2\nexpected_rate = \"5-20%\"\nid_kind = \"email\"\nl2 = 0.001\nlabel = \"vip_within_30_days\"\n\
-         matching = \"vole\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nname = \"vip-2026-11\"\n{peers}\
+        "clip = 5.0\ncontract = 2\nexpected_rate = \"5-20%\"\nid_kind = \"email\"\nl2 = \"auto\"\nlabel = \"vip_within_30_days\"\n\
+         matching = \"vole\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nmin_positives = 50\nname = \"vip-2026-11\"\n\
+         {peers}\
          reveal = [\"converged_and_in_range\", \"metrics_to_owner\", \"overlap_to_both\", \"own_weights\", \"scores_to_owner\", \
          \"split_to_partner\"]\ntask = \"logistic\"\ntest_share = 0.25\n"
     );
     assert_eq!(owner().canonical(), text);
     // sha256 of the text above, computed outside.
-    assert_eq!(owner().digest(), "70772b21b7877b0a208218de61904bbcae234ef6f8c0931924e5015f1ba5c7f4");
+    assert_eq!(owner().digest(), "7b46efbf2676ba2c6b8dfe19e499572327b6d8a59e5176337e27ec3e04b51a9c");
 }
 
 #[test]
 fn defaults_are_filled_in() {
     let mut text = OWNER.to_owned();
-    for key in ["id_kind = ", "test_share = ", "l2 = ", "clip = ", "min_overlap = ", "matching = "] {
+    for key in ["id_kind = ", "test_share = ", "l2 = ", "clip = ", "min_overlap = ", "matching = ", "min_positives = "] {
         let start = text.find(&format!("\n{key}")).unwrap() + 1;
         let end = start + text[start..].find('\n').unwrap() + 1;
         text.replace_range(start..end, "");
@@ -134,7 +136,7 @@ pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
         let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
-    let changes: [(&str, Change); 22] = [
+    let changes: [(&str, Change); 23] = [
         ("name", |t| t.name.push('x')),
         ("id_kind", |t| t.id_kind = IdKind::Phone),
         ("min_overlap", |t| t.min_overlap += 1),
@@ -149,7 +151,8 @@ pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
         ("peers.partner", |t| t.peers.partner = Fingerprint::parse(&"ab".repeat(32)).unwrap()),
         ("label", |t| training(t).labels[0].push('2')),
         ("test_share", |t| training(t).test_share = 0.26),
-        ("l2", |t| training(t).l2 = 0.001_000_000_000_000_1),
+        ("l2", |t| training(t).l2 = AutoNumber::Signed(0.001_000_000_000_000_1)),
+        ("min_positives", |t| training(t).min_positives = 49),
         ("clip", |t| training(t).clip = 5.5),
         ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("5-21%").unwrap()]),
         ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("4-20%").unwrap()]),
@@ -198,7 +201,7 @@ fn canonical_texts_come_back_and_nothing_else_does() {
     let mut terms = owner().terms().clone();
     if let TaskTerms::Train(training) = &mut terms.task {
         training.labels[0] = "a \"b\" \\ c'é#=".into();
-        training.l2 = 1e-7;
+        training.l2 = AutoNumber::Signed(1e-7);
         training.logit_range = Some([-60.0, 60.5]);
     }
     jobs.push(SharedJob::new(terms).unwrap());
@@ -209,12 +212,13 @@ fn canonical_texts_come_back_and_nothing_else_does() {
     let text = owner().canonical();
     let refused = |text: &str| SharedJob::from_canonical(text).unwrap_err();
     for (from, to) in [
-        ("l2 = 0.001", "l2 = 1e-3"),
-        ("l2 = 0.001\n", ""),
-        ("l2 = 0.001", "l2 = 0.001 # comment"),
-        ("l2 = 0.001", "l2 = nan"),
-        ("l2 = 0.001", "l2 = 1e999"),
-        ("l2 = 0.001", "l3 = 0.001"),
+        ("clip = 5.0", "clip = 5e0"),
+        ("l2 = \"auto\"\n", ""),
+        ("l2 = \"auto\"", "l2 = \"auto\" # comment"),
+        ("l2 = \"auto\"", "l2 = \"autos\""),
+        ("l2 = \"auto\"", "l2 = nan"),
+        ("l2 = \"auto\"", "l2 = 1e999"),
+        ("l2 = \"auto\"", "l3 = 0.001"),
         ("contract = 2\n", ""),
         ("contract = 2", "contract = \"2\""),
         ("task = \"logistic\"", "task = \"logistics\""),
@@ -261,8 +265,8 @@ fn wrong_files_are_refused_with_exact_words() {
     let overlap = |extra: &str| OVERLAP.replacen("task = \"overlap\"", &format!("task = \"overlap\"\n{extra}"), 1);
     let cases: Vec<(String, u16, &str, &str)> = vec![
         ("[shared".into(), 202, "not valid TOML", "line 1"),
-        (with("l2 = 0.001", "l2 = "), 202, "not valid TOML", "line 16"),
-        (with("l2 = 0.001", "l2 = 0.001\nl2 = 0.002"), 202, "not valid TOML", "line 17"),
+        (with("l2 = \"auto\"", "l2 = "), 202, "not valid TOML", "line 16"),
+        (with("l2 = \"auto\"", "l2 = 0.001\nl2 = 0.002"), 202, "not valid TOML", "line 17"),
         (with("l2 = ", "l_2 = "), 203, "unknown key `l_2` in [shared]", "did you mean `l2`?"),
         (with("min_overlap", "min_overlp"), 203, "unknown key `min_overlp` in [shared]", "did you mean `min_overlap`?"),
         (with("min_overlap", "colour"), 203, "unknown key `colour` in [shared]", "the keys of [shared] are name, task"),
@@ -283,7 +287,12 @@ fn wrong_files_are_refused_with_exact_words() {
         (with("data = ", "# data = "), 204, "`data` is missing in [private]", "CSV"),
         (with("link = ", "# link = "), 204, "`link` is missing in [private]", "dial"),
         (OWNER[..OWNER.find("\n[private]").unwrap()].into(), 204, "`private` is missing in the job file", "[private] names"),
-        (with("l2 = 0.001", "l2 = \"0.001\""), 205, "`l2` in [shared] must be a number, not a value of type string", "[shared] l2"),
+        (
+            with("l2 = \"auto\"", "l2 = \"0.001\""),
+            205,
+            "`l2` in [shared] must be a number or \"auto\", not a value of type string",
+            "[shared] l2",
+        ),
         (
             with("min_overlap = 1000", "min_overlap = 1000\nexpires = \"2026-02-30\""),
             206,
@@ -336,8 +345,8 @@ fn wrong_files_are_refused_with_exact_words() {
         (with("\"logistic\"", "\"logistics\""), 206, "`logistics` is not a known value of task", "did you mean `logistic`?"),
         (with("id_kind = \"email\"", "id_kind = \"mail\""), 206, "`mail` is not a known value of id_kind", "`email`"),
         (with("test_share = 0.25", "test_share = 25"), 206, "test_share is 25, allowed is 0.01 to 0.9", "[shared] test_share"),
-        (with("l2 = 0.001", "l2 = 0"), 206, "l2 is 0, allowed is 0.00000001 to 10", "[shared] l2"),
-        (with("l2 = 0.001", "l2 = nan"), 206, "l2 is NaN", ""),
+        (with("l2 = \"auto\"", "l2 = 0"), 206, "l2 is 0, allowed is 0.00000001 to 10", "[shared] l2"),
+        (with("l2 = \"auto\"", "l2 = nan"), 206, "l2 is NaN", ""),
         (with("clip = 5.0", "clip = inf"), 206, "clip is inf, allowed is 1 to 20", ""),
         (with("# logit_range = [-12.0, 8.0]", "logit_range = [8, -12]"), 206, "logit_range is [8, -12]", "[shared] logit_range"),
         (with("# logit_range = [-12.0, 8.0]", "logit_range = [-200, 200]"), 206, "logit_range is [-200, 200]", "160"),

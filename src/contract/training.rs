@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, NO_MEANING, OUT_OF_RANGE, usage};
 use super::terms::out_of_range;
-use super::{Disclosure, RateBucket};
+use super::{AutoNumber, Disclosure, RateBucket};
 use crate::data::LabelKind;
 use crate::data::wording::{grouped, is_invisible, shown};
 use crate::error::Failure;
@@ -11,14 +11,25 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 /// Keys that only a training uses.
-pub(super) const KEYS: [&str; 10] =
-    ["label", "labels", "test_share", "l2", "clip", "expected_rate", "logit_range", "label_scale", "log_cap", "min_payers"];
+pub(super) const KEYS: [&str; 11] = [
+    "label",
+    "labels",
+    "test_share",
+    "l2",
+    "clip",
+    "expected_rate",
+    "logit_range",
+    "label_scale",
+    "log_cap",
+    "min_payers",
+    "min_positives",
+];
 /// Most labels of one training.
 pub const MOST_LABELS: usize = 8;
 /// Payers among the matched training users below which a training on payers is refused, unless the job says otherwise.
 const MIN_PAYERS: u64 = 50;
-/// The cap of the logarithm of a predicted amount, unless the job says otherwise: e^12 is 162,755.
-const LOG_CAP: f64 = 12.0;
+/// The same for users with either answer, or with another number than most have.
+const MIN_POSITIVES: u64 = 50;
 
 /// What a training predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +90,12 @@ impl Task {
         matches!(self, Self::Gamma | Self::LogNormal | Self::Hurdle)
     }
 
+    /// Whether a model of it is trained on the labels of all users: `min_positives` of them must be unlike most.
+    #[must_use]
+    pub fn has_positives(self) -> bool {
+        matches!(self, Self::Logistic | Self::Linear | Self::Poisson)
+    }
+
     /// Whether both sides sign a rate: of the label 1, or of users who pay.
     #[must_use]
     pub fn has_rate(self) -> bool {
@@ -123,8 +140,8 @@ pub struct TrainingTerms {
     pub labels: Vec<String>,
     /// Share of test rows where the owner's file has no split column.
     pub test_share: f64,
-    /// Ridge on the standardised weights.
-    pub l2: f64,
+    /// Ridge on the standardised weights; [`TrainingTerms::ridge`] is the number of a run.
+    pub l2: AutoNumber,
     /// Standardised values are cut at this distance from 0.
     pub clip: f64,
     /// For each label its rate, roughly: of ones, or of users who pay. None where the task has no rate.
@@ -133,10 +150,12 @@ pub struct TrainingTerms {
     pub logit_range: Option<[f64; 2]>,
     /// Unit of a count: near its mean.
     pub label_scale: f64,
-    /// Largest logarithm of a predicted amount.
-    pub log_cap: f64,
+    /// Largest logarithm of a predicted amount; the owner alone derives it from its label where it is not signed.
+    pub log_cap: AutoNumber,
     /// Fewer paying training users than this end the run before the training.
     pub min_payers: u64,
+    /// Fewer training users than this with the rarer answer, or with another number than most, end the run before the training.
+    pub min_positives: u64,
 }
 
 impl TrainingTerms {
@@ -147,13 +166,14 @@ impl TrainingTerms {
             task,
             labels,
             test_share: 0.25,
-            l2: 0.001,
+            l2: AutoNumber::Auto,
             clip: 5.0,
             expected_rates,
             logit_range: None,
             label_scale: 1.0,
-            log_cap: LOG_CAP,
+            log_cap: AutoNumber::Auto,
             min_payers: MIN_PAYERS,
+            min_positives: MIN_POSITIVES,
         }
     }
 
@@ -173,6 +193,12 @@ impl TrainingTerms {
     #[must_use]
     pub fn rate(&self, label: usize) -> Option<RateBucket> {
         self.expected_rates.get(label).or(self.expected_rates.first()).copied()
+    }
+
+    /// The ridge of a fit on so many rows, per row: the signed number, or 1/rows, which is scikit-learn's C = 1.
+    #[must_use]
+    pub fn ridge(&self, rows: usize) -> f64 {
+        self.l2.signed().unwrap_or(1.0 / rows.max(1) as f64)
     }
 
     /// Linear functions of the partner's columns that the owner learns of each user whose scores are opened.
@@ -200,6 +226,7 @@ impl TrainingTerms {
             ("label_scale", task == Task::Poisson),
             ("log_cap", task.has_variance()),
             ("min_payers", task.has_payers()),
+            ("min_positives", task.has_positives()),
         ] {
             if fields.has(key) && !fits {
                 return Err(usage(NO_MEANING, format!("task `{}` has no use for {key}", task.name()))
@@ -219,16 +246,15 @@ impl TrainingTerms {
         };
         let rates = rates.iter().map(|rate| RateBucket::parse(rate)).collect::<Result<_, _>>()?;
         let mut terms = Self::new(task, labels, rates);
-        for (key, place) in [
-            ("test_share", &mut terms.test_share),
-            ("l2", &mut terms.l2),
-            ("clip", &mut terms.clip),
-            ("label_scale", &mut terms.label_scale),
-            ("log_cap", &mut terms.log_cap),
-        ] {
+        for (key, place) in [("test_share", &mut terms.test_share), ("clip", &mut terms.clip), ("label_scale", &mut terms.label_scale)] {
             *place = fields.number(key)?.unwrap_or(*place);
         }
-        terms.min_payers = fields.count("min_payers")?.unwrap_or(terms.min_payers);
+        for (key, place) in [("l2", &mut terms.l2), ("log_cap", &mut terms.log_cap)] {
+            *place = fields.auto_number(key)?.unwrap_or(*place);
+        }
+        for (key, place) in [("min_payers", &mut terms.min_payers), ("min_positives", &mut terms.min_positives)] {
+            *place = fields.count(key)?.unwrap_or(*place);
+        }
         terms.logit_range = fields.pair("logit_range")?;
         Ok(terms.plain())
     }
@@ -266,18 +292,21 @@ impl TrainingTerms {
             return Err(out_of_range("expected_rate", &format!("a list of {rates}"), &allowed));
         }
         for (key, value, low, high) in [
-            ("test_share", self.test_share, 0.01, 0.9),
-            ("l2", self.l2, 1e-8, 10.0),
-            ("clip", self.clip, 1.0, 20.0),
-            ("label_scale", self.label_scale, 1e-6, 1e9),
-            ("log_cap", self.log_cap, 1.0, 40.0),
+            ("test_share", Some(self.test_share), 0.01, 0.9),
+            ("l2", self.l2.signed(), 1e-8, 10.0),
+            ("clip", Some(self.clip), 1.0, 20.0),
+            ("label_scale", Some(self.label_scale), 1e-6, 1e9),
+            ("log_cap", self.log_cap.signed(), 1.0, 40.0),
         ] {
+            let Some(value) = value else { continue };
             if !(low..=high).contains(&value) {
                 return Err(out_of_range(key, &value.to_string(), &format!("{low} to {high}")));
             }
         }
-        if self.min_payers < 2 {
-            return Err(out_of_range("min_payers", &grouped(self.min_payers), "2 or more"));
+        for (key, least) in [("min_payers", self.min_payers), ("min_positives", self.min_positives)] {
+            if least < 2 {
+                return Err(out_of_range(key, &grouped(least), "2 or more"));
+            }
         }
         if let Some([low, high]) = self.logit_range
             && !(low <= -1.0 && high >= 1.0 && high - low <= 160.0)

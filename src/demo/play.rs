@@ -4,7 +4,7 @@ use super::files::{self, Files};
 use super::{LEAST_ROWS, MOST_ROWS, Scenario, Story, answer};
 use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TaskTerms, Validity};
+use crate::contract::{AutoNumber, Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TaskTerms, Validity};
 use crate::data::{Side, TableSpec, read_table};
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
@@ -108,13 +108,14 @@ fn training(story: &Story, files: &Files) -> RehearseFlags {
         task: story.task.to_owned(),
         label: story.shape.labels.iter().map(|label| (*label).to_owned()).collect(),
         label_scale: None,
-        log_cap: 12.0,
+        log_cap: AutoNumber::Auto,
         min_payers: 50,
+        min_positives: 50,
         channel: story.channel.map(str::to_owned),
         money: None,
         split: Some(files::SPLIT.to_owned()),
         test_share: 0.25,
-        l2: 0.001,
+        l2: AutoNumber::Auto,
         clip: 5.0,
         exclude: Vec::new(),
         allow_leaky: Vec::new(),

@@ -133,6 +133,20 @@ fn inferences(shared: &SharedJob, met: &Met) -> Vec<String> {
             "with its weights the partner can rank the shared users by how likely the label is",
             "nothing removes it: a model that both sides hold halves of says so much; fewer partner columns say less",
         );
+        if let Some(training) = shared.training() {
+            let (few, key, least) = if training.task.has_payers() {
+                ("users who pay", "min_payers", training.min_payers)
+            } else {
+                ("users with the rarer answer, or with another number than most,", "min_positives", training.min_positives)
+            };
+            add(
+                &format!("with few {few} among the training users, the partner's weights say who they are"),
+                &format!(
+                    "{key}, here {}: with fewer the run ends before the training; the partner learns that, and no count",
+                    grouped(least)
+                ),
+            );
+        }
         let features = u64::from(met.features[0]) + u64::from(met.features[1]);
         if met.rows[0].min(met.rows[1]) < 10 * features {
             add(

@@ -8,9 +8,9 @@ use crate::model::ModelFile;
 use crate::recipe::{FitRows, Recipe};
 use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
-use crate::run::{Prepared, owner_split, recipe_table};
+use crate::run::{Prepared, limits, owner_split, recipe_table};
 use crate::training::family::Family;
-use crate::training::heads::{Head, HeadLabels};
+use crate::training::heads::{Head, HeadLabels, log_cap};
 use crate::training::twin::{SecureModel, TwinGap, distance, fit, probabilities};
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     for (place, (label, head)) in Head::all(&terms).enumerate() {
         let values: Vec<f64> = train.owner.iter().map(|row| own.labels[label][*row]).collect();
         let prepared = HeadLabels::new(head, &values, &terms)?;
-        let (target, l2, units) = (prepared.target(), head.l2(&terms, label), prepared.units);
+        let (target, l2, units) = (prepared.target(), head.l2(&terms, label, x.nrows()), prepared.units);
         let twin = fit(&x, &target, l2)?;
         let (Some((Some(intercept), owners)), Some((_, partners))) = (owner_heads.get(place), partner_heads.get(place)) else {
             return Err(internal("a half lacks a head or an intercept"));
@@ -125,12 +125,18 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     });
     let mut notes: Vec<String> = own.warnings.iter().map(|w| format!("owner: {w}")).collect();
     notes.extend(partner_table.warnings.iter().map(|w| format!("partner: {w}")));
+    let values_of =
+        |rows: &[usize]| -> Vec<Vec<f64>> { own.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect() };
+    let values = values_of(&train.owner);
+    notes.extend(limits::ridge_warnings(&terms, train.owner.len(), Some(&values)));
+    let matched: Vec<usize> = train.owner.iter().chain(&test.owner).copied().collect();
+    notes.extend(limits::cap_warnings(&terms, &values_of(&matched), log_cap(&terms, &values)));
     let details = Details {
         title: prepared.job.shared().terms().name.clone(),
         label: terms.label().to_owned(),
         task: if terms.task == Task::Logistic { String::new() } else { terms.task.name().to_owned() },
         ended: halves.owner.model.created.replace('T', " ").replace('Z', " UTC"),
-        l2: terms.l2,
+        l2: terms.ridge(x.nrows()),
         clip: terms.clip,
         opened: partner.opened,
         recipes: [("owner", &halves.owner), ("partner", &halves.partner)].map(|(side, half)| recipe_table(side, &half.model.recipe)).into(),

@@ -1,7 +1,7 @@
 //! Reports as one HTML file: style and pictures inside, no script, nothing fetched; a content policy forbids it as well.
 
 use super::headline::Verdict;
-use super::number::{counted, figure, plain, signed, tiny};
+use super::number::{counted, figure, plain, ridge, signed, tiny};
 use super::svg::{Chart, Series, axis_end, bars, tenths};
 use super::text::{cost_cells, gain_cell, metric_lines, rows, wald_cells};
 use super::{Cost, CurvePair, Details, HeadReport, Opened, Ordered, PartnerReport, ReportData, ScoreReport, value};
@@ -50,7 +50,9 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
     facts.extend([("label", plain(&details.label)), ("rows", rows(data.matched, data.train_rows, data.test_rows))]);
     if let Some(train) = data.train {
         let (loss, objective) = (figure(train.loss, 6), figure(train.objective, 6));
-        facts.push(("training", format!("loss {loss}, objective {objective}; l2 {}, clip ±{}", details.l2, details.clip)));
+        facts.push(("training", format!("loss {loss}, objective {objective}; l2 {}, clip ±{}", ridge(details.l2), details.clip)));
+    } else if let Some(l2) = data.l2 {
+        facts.push(("ridge (l2)", ridge(l2)));
     }
     facts.push(("dropped columns", list(&data.dropped_columns, "nothing varies on the matched training rows")));
     facts.push(("ended", plain(&details.ended)));
@@ -113,6 +115,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
     let mut body = head("colift partner's report", &details.title, "unknown", &data.headline());
     let facts = [
         ("rows", rows(data.matched, data.train_rows, data.test_rows)),
+        ("ridge (l2)", data.l2.map(ridge).unwrap_or_default()),
         ("dropped columns", list(&data.dropped_columns, "nothing varies on the matched training rows")),
         ("ended", plain(&details.ended)),
     ];

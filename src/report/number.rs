@@ -24,6 +24,12 @@ pub(crate) fn tiny(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}") }
 }
 
+/// A ridge: as it was written, or shortly where it follows from the rows.
+pub(crate) fn ridge(l2: f64) -> String {
+    let written = l2.to_string();
+    if written.len() <= 8 { written } else { format!("{l2:.3e}") }
+}
+
 /// A count with commas, as in `26,399`.
 pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -84,6 +90,7 @@ mod tests {
         assert_eq!((count(0), count(999), count(1_000), count(26_399)), ("0".into(), "999".into(), "1,000".into(), "26,399".into()));
         assert_eq!((bytes(999), bytes(61_000_000), bytes(2_500_000_000)), ("999 B".into(), "61.0 MB".into(), "2.50 GB".into()));
         assert_eq!((seconds(9.14), seconds(0.04), counted(1, "row")), ("9.1 s".into(), "0.04 s".into(), "1 row".into()));
+        assert_eq!((ridge(0.001), ridge(1.0 / 89_870.0), ridge(1e-8)), ("0.001".into(), "1.113e-5".into(), "1.000e-8".into()));
         assert_eq!((tiny(3.12e-7), tiny(0.0)), ("3.1e-7".into(), "0".into()));
     }
 

@@ -41,6 +41,9 @@ pub struct PartnerReport {
     /// Own weights of further heads.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub more_heads: Vec<HeadReport>,
+    /// The ridge of the training as a number, whatever the job says of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub l2: Option<f64>,
     /// Everything opened in the run, to either side.
     pub opened: Vec<Opened>,
     /// What the run cost, as far as this side knows.

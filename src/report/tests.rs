@@ -46,6 +46,7 @@ fn full() -> ReportData {
         horizons: None,
         channels: None,
         money: None,
+        l2: None,
         twin: Some(TwinGap { loss_gap: 3e-7, max_coefficient_error_se: 0.04, auc_gap: Some(1e-5) }),
         intercept: Some(-2.355),
         intercept_inference: None,

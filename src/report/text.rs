@@ -1,6 +1,6 @@
 //! Reports for a terminal: the headline first, then figures in aligned columns.
 
-use super::number::{bytes, count, figure, plain, seconds, signed, tiny};
+use super::number::{bytes, count, figure, plain, ridge, seconds, signed, tiny};
 use super::{Cost, Details, HeadReport, Opened, Ordered, PartnerReport, PerParty, ReportData, value};
 use crate::evaluation::{Interval, Metrics, Wald};
 
@@ -17,9 +17,16 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
         ("rows", rows(data.matched, data.train_rows, data.test_rows)),
     ];
     if let Some(train) = data.train {
-        let ridge =
-            format!("loss {}, objective {} (l2 {}, clip {})", figure(train.loss, 6), figure(train.objective, 6), details.l2, details.clip);
-        about.push(("training", ridge));
+        let figures = format!(
+            "loss {}, objective {} (l2 {}, clip {})",
+            figure(train.loss, 6),
+            figure(train.objective, 6),
+            ridge(details.l2),
+            details.clip
+        );
+        about.push(("training", figures));
+    } else if let Some(l2) = data.l2 {
+        about.push(("ridge (l2)", ridge(l2)));
     }
     about.retain(|entry| !entry.1.is_empty());
     table(&mut out, &about.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>(), false);
@@ -69,6 +76,7 @@ pub(crate) fn partner(data: &PartnerReport, details: &Details) -> String {
         ("job", plain(&details.title)),
         ("ended", plain(&details.ended)),
         ("rows", rows(data.matched, data.train_rows, data.test_rows)),
+        ("ridge (l2)", data.l2.map(ridge).unwrap_or_default()),
     ];
     about.retain(|entry| !entry.1.is_empty());
     table(&mut out, &about.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>(), false);

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub struct Facts {
     /// Common users.
     pub matched: u64,
+    /// The ridge of a training as a number.
+    pub l2: Option<String>,
     /// Opened items in the order of the run.
     pub opened: Vec<Counted>,
     /// How many of them, the first ones, an earlier attempt had opened: they crossed another link.
@@ -64,7 +66,7 @@ impl Facts {
             told: entry.told as u64,
         };
         let matched = if matches!(shared.terms().task, TaskTerms::Overlap) { 0 } else { sizes.matched };
-        Ok(Self { matched: matched as u64, opened: ledger.opened().iter().map(counted).collect(), opened_before: 0 })
+        Ok(Self { matched: matched as u64, l2: None, opened: ledger.opened().iter().map(counted).collect(), opened_before: 0 })
     }
 
     /// Whether as many messages of openings crossed the wire as the list holds; `sent` and `received` count messages by kind.

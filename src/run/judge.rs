@@ -10,7 +10,7 @@ use crate::evaluation::{
 use crate::model::OwnModel;
 use crate::report::{ChannelCell, Channels, CurvePair, Details, Horizons, MoneyReport, ReportData, ValueReport};
 use crate::run::{Joint, Prepared};
-use crate::training::heads::{Head, LabelFit, Reading, rising};
+use crate::training::heads::{Head, LabelFit, Reading, log_cap, rising};
 use crate::training::twin::{logits, sigmoid};
 use std::collections::BTreeMap;
 
@@ -47,8 +47,8 @@ impl Predictions {
         Self::new(terms, reading.predict(terms.task, own, Some(partner)), last)
     }
 
-    fn alone(terms: &TrainingTerms, variances: &[f64], predictors: &[Vec<f64>]) -> Self {
-        let reading = Reading::alone(variances, terms.log_cap);
+    fn alone(terms: &TrainingTerms, variances: &[f64], log_cap: f64, predictors: &[Vec<f64>]) -> Self {
+        let reading = Reading::alone(variances, log_cap);
         let last = Head::first_of_last(terms.task, predictors).cloned();
         Self::new(terms, reading.predict(terms.task, predictors, None), last)
     }
@@ -75,8 +75,9 @@ pub(crate) fn figures(
         variances.extend(fit.variance);
         predictors.extend(fit.heads.iter().map(|head| logits(joint.test.view(), &head.coefficients, head.intercept)));
     }
-    let own = Predictions::alone(terms, &variances, &predictors);
-    let all = Predictions::alone(terms, &own_all.variances, &own_all.predictors_of(&table.columns, &test_rows)?.values);
+    let cap = log_cap(terms, &train);
+    let own = Predictions::alone(terms, &variances, cap, &predictors);
+    let all = Predictions::alone(terms, &own_all.variances, cap, &own_all.predictors_of(&table.columns, &test_rows)?.values);
 
     let above: Vec<bool> = test.last().into_iter().flatten().map(|value| *value > 0.0).collect();
     if let (Some(joint), Some(own), Some(all)) = (&predictions.probabilities, &own.probabilities, &all.probabilities) {

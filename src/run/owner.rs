@@ -2,7 +2,6 @@
 
 use crate::contract::{Disclosure, Task, TrainingTerms};
 use crate::data::Split;
-use crate::data::wording::grouped;
 use crate::error::{Exit, Failure};
 use crate::evaluation::Wald;
 use crate::model::{MoreHead, OwnModel};
@@ -41,37 +40,10 @@ pub struct OwnerOutcome {
     pub earlier_scores: Vec<Vec<f64>>,
 }
 
-/// Refuses a training with fewer payers than agreed. `values` are the training rows' labels.
-pub(crate) fn check_payers(values: &[Vec<f64>], terms: &TrainingTerms) -> Result<(), Failure> {
-    if !terms.task.has_payers() {
-        return Ok(());
-    }
-    for (name, values) in terms.labels.iter().zip(values) {
-        let payers = values.iter().filter(|value| **value > 0.0).count() as u64;
-        if payers < terms.min_payers {
-            let what = format!(
-                "{} of {} matched training users pay, the job asks for {} at least",
-                grouped(payers),
-                grouped(values.len() as u64),
-                grouped(terms.min_payers)
-            );
-            return Err(Failure::new(Exit::Data, 555, what)
-                .at(format!("column {name}, [shared] min_payers"))
-                .hint("match more users, take a longer horizon, or agree on a smaller min_payers"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses 0/1 labels that are all equal; warns where a rate lies outside its signed bucket, and where horizons fall.
-pub(crate) fn check_labels(values: &[Vec<f64>], terms: &TrainingTerms, notes: &mut Vec<String>) -> Result<(), Failure> {
+/// Warns where a rate lies outside its signed bucket, and where horizons fall.
+pub(crate) fn check_labels(values: &[Vec<f64>], terms: &TrainingTerms, notes: &mut Vec<String>) {
     for (place, (name, values)) in terms.labels.iter().zip(values).enumerate() {
         let above = values.iter().filter(|value| **value > 0.0).count();
-        if terms.task == Task::Logistic && (above == 0 || above == values.len()) {
-            return Err(Failure::new(Exit::Data, 552, format!("all {} matched training users have the same label", values.len()))
-                .at(format!("column {name}"))
-                .hint("match more users, or choose another label"));
-        }
         let rate = above as f64 / values.len() as f64;
         if let Some(bucket) = terms.rate(place)
             && (rate < bucket.low() || rate > bucket.high())
@@ -85,7 +57,6 @@ pub(crate) fn check_labels(values: &[Vec<f64>], terms: &TrainingTerms, notes: &m
         let percent = 100.0 * falling;
         notes.push(format!("for {percent:.1} % of the training users a later label is below an earlier one: are they cumulated?"));
     }
-    Ok(())
 }
 
 /// Receives what the job lists and computes the figures.
@@ -117,7 +88,7 @@ pub(crate) fn evaluate(
         title: shared.terms().name.clone(),
         label: terms.label().to_owned(),
         task: if terms.task == Task::Logistic { String::new() } else { terms.task.name().to_owned() },
-        l2: terms.l2,
+        l2: terms.ridge(joint.train.nrows()),
         clip: terms.clip,
         recipes: vec![recipe_table("", &joint.recipe)],
         notes: joint.notes.clone(),

@@ -4,7 +4,7 @@ use crate::align::Aligned;
 use crate::contract::{Disclosure, TrainingTerms};
 use crate::data::{Side, Split, draw_split};
 use crate::error::{Exit, Failure};
-use crate::run::Prepared;
+use crate::run::{Prepared, limits, rows_of};
 use crate::training::opening::Ledger;
 use colift_channel::{Channel, Kind};
 use colift_primitives::bits::Bits;
@@ -15,7 +15,8 @@ pub(crate) const SPLIT: Kind = Kind { code: 0x0582, name: "train or test of the 
 /// The split of the aligned rows, the same on both sides.
 ///
 /// # Errors
-/// Exit 18 where the job does not list it; exit 19 for a malformed message; exit 13 without a training row.
+/// Exit 18 where the job does not list it; exit 19 for a malformed message; exit 13 without a training row, and on the owner's side as
+/// [`limits::check`].
 pub(crate) fn exchange(
     channel: &mut dyn Channel,
     ledger: &mut Ledger,
@@ -27,6 +28,12 @@ pub(crate) fn exchange(
     let split = if prepared.job.side() == Side::Owner {
         let all = own_split(prepared, terms)?;
         let split: Vec<Split> = aligned.rows.iter().map(|row| all[*row]).collect();
+        let training = rows_of(aligned, &split, Split::Train);
+        if !training.is_empty() {
+            let labels =
+                |rows: &[usize]| prepared.table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect::<Vec<_>>();
+            limits::check(&labels(&training), &labels(&aligned.rows), terms)?;
+        }
         ledger.note(Disclosure::SplitToPartner, 0, matched)?;
         channel.send(SPLIT, &Bits::from_bools(split.iter().map(|s| *s == Split::Test)).to_bytes())?;
         split

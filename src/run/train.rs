@@ -1,7 +1,7 @@
 //! The training of a run: recipe, public schedules, checks before anything is encrypted, then one head after the other.
 
 use super::kept::KeptTraining;
-use super::{FEWEST_PARTNER_COLUMNS, Joint, Prepared, agree, owner, rows_of};
+use super::{FEWEST_PARTNER_COLUMNS, Joint, Prepared, agree, limits, owner, rows_of};
 use crate::align::Aligned;
 use crate::contract::{Disclosure, TrainingTerms};
 use crate::data::Split;
@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::recipe::{FitRows, Recipe};
 use crate::training::cost::declare_trainings;
 use crate::training::features::Features;
-use crate::training::heads::{Head, HeadLabels, Reading, Weights};
+use crate::training::heads::{Head, HeadLabels, Reading, Weights, log_cap};
 use crate::training::memory::check_memory;
 use crate::training::opening::Ledger;
 use crate::training::response::OwnerInput;
@@ -38,10 +38,10 @@ pub(super) fn jointly(
 ) -> Result<Joint, Failure> {
     let table = &prepared.table;
     let rows = rows_of(&aligned, &split, Split::Train);
-    let values: Vec<Vec<f64>> = table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect();
-    if role == Role::First {
-        owner::check_payers(&values, terms)?;
-    }
+    let labels_of =
+        |rows: &[usize]| -> Vec<Vec<f64>> { table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect() };
+    let values = labels_of(&rows);
+    let log_cap = log_cap(terms, &values);
     let OwnColumns { recipe, train: train_columns, test } = own_columns(prepared, terms, &aligned, &split)?;
     let own_columns = train_columns.len_of(Axis(1));
     for [column, encoding, features, why] in recipe.choices().1 {
@@ -65,16 +65,20 @@ pub(super) fn jointly(
     for schedule in &schedules {
         check_memory(schedule, role == Role::First, prepared.job.private().max_memory)?;
     }
-    let mut features = Features::new(&train_columns, terms.l2, role == Role::First)?;
+    let mut features = Features::new(&train_columns, terms.ridge(rows.len()), role == Role::First)?;
     let mut inputs = Vec::new();
+    let mut warnings = limits::ridge_warnings(terms, rows.len(), (role == Role::First).then_some(&values));
     if role == Role::First {
-        owner::check_labels(&values, terms, &mut notes)?;
+        warnings.extend(limits::cap_warnings(terms, &labels_of(&aligned.rows), log_cap));
+        owner::check_labels(&values, terms, &mut notes);
         for (label, head) in Head::all(terms) {
             let prepared = HeadLabels::new(head, &values[label], terms)?;
             head.family().check(&prepared.labels, prepared.weights.as_deref())?;
             inputs.push(prepared);
         }
     }
+    warnings.iter().for_each(|warning| progress.note(&format!("warning: {warning}")));
+    notes.extend(warnings);
     // The start-up check: every plan of the whole training, its worst-case noise included, before anything is encrypted.
     let (owner_cost, partner_cost) = declare_trainings(&schedules)?;
     tracing::info!(
@@ -85,10 +89,10 @@ pub(super) fn jointly(
     );
     let mut engine = Engine::setup(channel, role)?;
     let count = schedules.len() as u64;
-    let (mut trained, mut l2) = (Vec::new(), terms.l2);
-    let mut reading = Reading { partner_factors: Vec::new(), variances: Vec::new(), log_cap: terms.log_cap };
+    let (mut trained, mut l2) = (Vec::new(), terms.ridge(rows.len()));
+    let mut reading = Reading { partner_factors: Vec::new(), variances: Vec::new(), log_cap };
     for (place, ((label, head), schedule)) in (0u64..).zip(Head::all(terms).zip(&schedules)) {
-        let own_l2 = head.l2(terms, label);
+        let own_l2 = head.l2(terms, label, rows.len());
         if own_l2 != l2 {
             features = Features::new(&train_columns, own_l2, role == Role::First)?;
             l2 = own_l2;

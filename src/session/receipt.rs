@@ -38,6 +38,9 @@ pub struct Part {
     pub rows: u64,
     /// Common users.
     pub matched: u64,
+    /// The ridge of a training as a number, whatever the contract says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<String>,
     /// Bytes sent by stage.
     pub phases: Vec<Phase>,
     /// Opened items in the order of the run.
@@ -115,8 +118,13 @@ impl Part {
     fn check(&self) -> Result<(), Failure> {
         let plain = |text: &str| text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+ ".contains(&b));
         let words = [&self.program.version, &self.program.commit, &self.program.target, &self.ended];
-        let lists =
-            self.program.features.iter().chain(self.phases.iter().map(|phase| &phase.name)).chain(self.opened.iter().map(|o| &o.item));
+        let lists = self
+            .program
+            .features
+            .iter()
+            .chain(&self.l2)
+            .chain(self.phases.iter().map(|phase| &phase.name))
+            .chain(self.opened.iter().map(|o| &o.item));
         let few = self.program.features.len() <= 32 && self.phases.len() <= 32 && self.opened.len() <= 256;
         let fits = few && words.into_iter().chain(lists).all(|text| plain(text)) && is_hex(&self.result, 64);
         if fits { Ok(()) } else { Err(malformed()) }
@@ -135,6 +143,10 @@ fn compare(own: &Part, peers: &Part) -> Result<(), Failure> {
     };
     if own.matched != peers.matched {
         return Err(differ(format!("{} common users here, {} at the peer", own.matched, peers.matched)));
+    }
+    if own.l2 != peers.l2 {
+        let of = |part: &Part| part.l2.as_deref().map_or_else(|| "none".to_owned(), shown);
+        return Err(differ(format!("l2 is {} here, {} at the peer", of(own), of(peers))));
     }
     if own.opened.len() != peers.opened.len() {
         return Err(differ(format!("{} openings here, {} at the peer", own.opened.len(), peers.opened.len())));
@@ -168,7 +180,7 @@ fn entries(ground: &Ground<'_>, transcript: &Transcript, own: &Part, peers: &Par
         Entry::Signatures(Both { owner: hex(&ground.signatures.owner.to_bytes()), partner: hex(&ground.signatures.partner.to_bytes()) }),
         Entry::Session { id: hex(&session), run: ground.signatures.run, attempt: ground.attempt },
         Entry::Programs(Both::of(side, own.program.clone(), peers.program.clone())),
-        Entry::Sizes { rows: Both::of(side, own.rows, peers.rows), matched: own.matched },
+        Entry::Sizes { rows: Both::of(side, own.rows, peers.rows), matched: own.matched, l2: own.l2.clone() },
         Entry::Phases(Both::of(side, own.phases.clone(), peers.phases.clone())),
         Entry::Opened { items: items.collect() },
         Entry::Transcript { owner_to_partner: directions.owner, partner_to_owner: directions.partner },

@@ -11,8 +11,9 @@
 //!
 //! A payer is a row whose label is above 0: only the owner knows which. s² is the mean squared residual of the payers' logarithms on
 //! the training rows, at most [`MOST_VARIANCE`]. The trainer sees labels in units that the owner chooses alone (centred, or divided by
-//! their deviation or mean) where that changes nothing but intercepts and a factor: [`Units`] leads back. The ridge of a head on payers
-//! is the job's l2 times the middle of the signed share of payers, so that it counts per payer.
+//! their deviation or mean) where that changes nothing but intercepts and a factor: [`Units`] leads back. A signed ridge of a head on payers
+//! is the job's l2 times the middle of the signed share of payers, so that it counts per payer. One that is not signed is 1/rows for every
+//! head: with p payers the objective is p/rows of theirs alone, whose ridge is thus 1/p.
 
 use crate::contract::{Task, TrainingTerms};
 use crate::error::{Exit, Failure};
@@ -24,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 /// Largest variance of the logarithm that a prediction uses: e^(9/2) is 90 times the median.
 pub const MOST_VARIANCE: f64 = 9.0;
+/// A cap of a logarithm that is not signed lies a whole number above the largest one, by 1 to 2.
+const CAP_MARGIN: f64 = 1.0;
 /// Labels of a linear model are divided so that none lies further than this from their mean.
 const FARTHEST: f64 = 60.0;
 
@@ -100,10 +103,40 @@ impl Head {
         }
     }
 
-    /// The ridge of this head: of a head on payers per payer.
+    /// The ridge of this head in a fit on so many rows; a signed one of a head on payers counts per payer.
     #[must_use]
-    pub fn l2(self, terms: &TrainingTerms, label: usize) -> f64 {
-        terms.l2 * self.weights(terms, label).map_or(1.0, |weights| weights.mean())
+    pub fn l2(self, terms: &TrainingTerms, label: usize, rows: usize) -> f64 {
+        match terms.l2.signed() {
+            Some(l2) => l2 * self.weights(terms, label).map_or(1.0, |weights| weights.mean()),
+            None => terms.ridge(rows),
+        }
+    }
+
+    /// What a row tells of the weights, roughly and as far as it is public: the second derivative of its loss. Of a rare label that is
+    /// its rate.
+    #[must_use]
+    pub fn information(self, terms: &TrainingTerms, label: usize) -> f64 {
+        match self {
+            Self::YesNo | Self::Pays => {
+                let rate = sigmoid(self.base_logit(terms, label));
+                rate.min(1.0 - rate)
+            }
+            Self::Amount | Self::LogAmount => self.weights(terms, label).map_or(1.0, |weights| weights.mean()),
+            Self::Number | Self::Count => 1.0,
+        }
+    }
+
+    /// The same of the owner's own labels.
+    #[must_use]
+    pub fn information_of(self, terms: &TrainingTerms, values: &[f64]) -> f64 {
+        let mean = |of: &dyn Fn(f64) -> f64| values.iter().map(|value| of(*value)).sum::<f64>() / values.len().max(1) as f64;
+        let above = mean(&|value| f64::from(u8::from(value > 0.0)));
+        match self {
+            Self::YesNo | Self::Pays => above.min(1.0 - above),
+            Self::Amount | Self::LogAmount => above,
+            Self::Count => mean(&|value| value / terms.label_scale),
+            Self::Number => 1.0,
+        }
     }
 
     fn weights(self, terms: &TrainingTerms, label: usize) -> Option<HiddenWeights> {
@@ -249,7 +282,7 @@ impl LabelFit {
         let mut all = Self { heads: Vec::new(), variance: None, fits: Vec::new() };
         for head in Head::of(terms.task) {
             let prepared = HeadLabels::new(*head, values, terms)?;
-            let fitted = fit(x, &prepared.target(), head.l2(terms, label))?;
+            let fitted = fit(x, &prepared.target(), head.l2(terms, label, x.nrows()))?;
             if *head == Head::LogAmount {
                 let z = logits(x.view(), &fitted.coefficients, fitted.intercept);
                 let payers = prepared.weights.iter().flatten().zip(&prepared.labels).zip(&z).filter(|((pays, _), _)| **pays > 0.0);
@@ -264,9 +297,21 @@ impl LabelFit {
 
     /// Predictions on these rows.
     #[must_use]
-    pub fn predict(&self, x: &Array2<f64>, terms: &TrainingTerms) -> Vec<f64> {
+    pub fn predict(&self, x: &Array2<f64>, terms: &TrainingTerms, log_cap: f64) -> Vec<f64> {
         let z: Vec<Vec<f64>> = self.heads.iter().map(|head| logits(x.view(), &head.coefficients, head.intercept)).collect();
-        predict(terms.task, &z, self.variance, terms.log_cap)
+        predict(terms.task, &z, self.variance, log_cap)
+    }
+}
+
+/// The largest logarithm of a predicted amount: the signed one, or a whole number above that of every training label, which only the owner
+/// has. 0 where no amount is predicted through its logarithm.
+#[must_use]
+pub fn log_cap(terms: &TrainingTerms, labels: &[Vec<f64>]) -> f64 {
+    let largest = labels.iter().flatten().copied().fold(1.0, f64::max);
+    match terms.log_cap.signed() {
+        _ if !terms.task.has_variance() => 0.0,
+        Some(cap) => cap,
+        None => largest.ln().ceil() + CAP_MARGIN,
     }
 }
 
@@ -293,7 +338,7 @@ pub struct Reading {
     pub partner_factors: Vec<f64>,
     /// For each label the variance of the payers' logarithms around their predictions, where the task needs it.
     pub variances: Vec<f64>,
-    /// Largest logarithm of a predicted amount.
+    /// Largest logarithm of a predicted amount; 0 where none is predicted that way.
     pub log_cap: f64,
 }
 
@@ -349,7 +394,7 @@ pub fn rising(predictions: &mut [Vec<f64>]) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::contract::RateBucket;
+    use crate::contract::{AutoNumber, RateBucket};
     use crate::evaluation::random::normals;
 
     fn terms(task: Task) -> TrainingTerms {
@@ -377,12 +422,41 @@ mod tests {
             let label = LabelFit::new(&x, &values, &terms(task), 0).unwrap();
             let tenfold: Vec<f64> = values.iter().map(|value| 10.0 * value).collect();
             let other = LabelFit::new(&x, &tenfold, &terms(task), 0).unwrap();
-            let (a, b) = (label.predict(&x, &terms(task)), other.predict(&x, &terms(task)));
+            let caps = [values.clone(), tenfold].map(|values| log_cap(&terms(task), &[values]));
+            let (a, b) = (label.predict(&x, &terms(task), caps[0]), other.predict(&x, &terms(task), caps[1]));
             assert!(a.iter().zip(&b).all(|(a, b)| (10.0 * a - b).abs() < 1e-6 * b.abs().max(1.0)), "{task:?}");
         }
         // The middle of 20-50 % is 31.6 %: the ridge counts per payer.
-        assert!((Head::LogAmount.l2(&terms(Task::Hurdle), 0) - 0.001 * 0.1f64.sqrt()).abs() < 1e-12);
-        assert_eq!(Head::Pays.l2(&terms(Task::Hurdle), 0), 0.001);
+        let signed = TrainingTerms { l2: AutoNumber::Signed(0.001), ..terms(Task::Hurdle) };
+        assert!((Head::LogAmount.l2(&signed, 0, 600) - 0.001 * 0.1f64.sqrt()).abs() < 1e-12);
+        assert_eq!(Head::Pays.l2(&signed, 0, 600), 0.001);
+    }
+
+    /// A ridge that is not signed is, for the payers alone, what C = 1 is in scikit-learn: 1 over their number.
+    #[test]
+    fn the_usual_ridge_is_one_over_the_rows_that_count() {
+        let x = Array2::from_shape_vec((600, 2), normals(1200, 8)).unwrap();
+        let noise = normals(600, 9);
+        let values: Vec<f64> = (0..600).map(|i| if i % 3 == 0 { (2.0 + x[[i, 0]] + noise[i]).exp() } else { 0.0 }).collect();
+        let joint = LabelFit::new(&x, &values, &terms(Task::LogNormal), 0).unwrap();
+        let rows: Vec<usize> = (0..600).step_by(3).collect();
+        let logs: Vec<f64> = rows.iter().map(|row| values[*row].ln()).collect();
+        let alone =
+            fit(&x.select(ndarray::Axis(0), &rows), &Target { family: Family::Linear, labels: &logs, weights: None }, 1.0 / 200.0).unwrap();
+        let pairs = joint.heads[0].coefficients.iter().zip(&alone.coefficients);
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-9), "{pairs:?}");
+        assert_eq!(Head::Pays.l2(&terms(Task::Hurdle), 0, 600), 1.0 / 600.0);
+    }
+
+    #[test]
+    fn the_cap_follows_the_largest_label() {
+        let labels = [vec![0.0, 3.0, 1e6], vec![0.0, 5.0, 4e6]];
+        let several = TrainingTerms::new(Task::Hurdle, vec!["a".into(), "b".into()], vec![RateBucket::parse("20-50%").unwrap()]);
+        // ln(4e6) is 15.2.
+        assert_eq!(log_cap(&several, &labels), 17.0);
+        assert_eq!(log_cap(&TrainingTerms { log_cap: AutoNumber::Signed(12.0), ..several }, &labels), 12.0);
+        assert_eq!(log_cap(&terms(Task::LogNormal), &[vec![0.25]]), 1.0);
+        assert_eq!(log_cap(&terms(Task::Linear), &labels), 0.0);
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Party {
             program: Program { version: "0".into(), commit: "0".into(), target: "recorded".into(), features: Vec::new() },
             rows: work.rows() as u64,
             matched: facts.matched,
+            l2: facts.l2.clone(),
             phases: stages.map(|(name, stage)| Phase { name: name.clone(), sent: sent(stage) }).collect(),
             opened: facts.opened.clone(),
             ended: "2026-11-26T08:00:00Z".into(),

@@ -170,6 +170,8 @@ impl Terms<'_> {
         }
         if self.amounts() {
             writeln!(text, "min_payers = 2").unwrap();
+        } else if self.trains() {
+            writeln!(text, "min_positives = 2").unwrap();
         }
         if matches!(self.task, "logistic" | "hurdle") {
             let [low, high] = self.range;

@@ -11,6 +11,7 @@ fn job(task: &str, label: &str, more: &str) -> Result<crate::contract::Job, Fail
     text = text.replacen("label = \"vip_within_30_days\"", label, 1);
     let (start, end) = (text.find("reveal = [").unwrap(), text.find("\n]").unwrap() + 2);
     text.replace_range(start..end, "");
+    text = text.replacen("\nmin_positives = 50  ", "\n# ", 1);
     if matches!(task, "linear" | "poisson") {
         text = text.replacen("expected_rate = \"5-20%\"", "# ", 1);
     }
@@ -33,6 +34,7 @@ fn every_task_is_read_and_comes_back() {
             ("expected_rate", task.has_rate()),
             ("log_cap", task.has_variance()),
             ("min_payers", task.has_payers()),
+            ("min_positives", task.has_positives()),
             ("label_scale", task == Task::Poisson),
         ] {
             assert_eq!(canonical.contains(&format!("{key} = ")), there, "{key} of {task:?}");
@@ -52,6 +54,7 @@ fn horizons_are_a_list_with_one_rate_or_one_each() {
     let spec = several.table_spec();
     assert_eq!(spec.labels().map(String::as_str).collect::<Vec<_>>(), ["spend_7", "spend_30", "spend_365"]);
     let text = with("task = \"logistic\"", "task = \"hurdle\"")
+        .replacen("\nmin_positives = 50  ", "\n# ", 1)
         .replacen("label = \"vip_within_30_days\"", labels, 1)
         .replacen("expected_rate = \"5-20%\"", "expected_rate = [\"1-5%\", \"5-20%\", \"20-50%\"]", 1)
         .replacen("\"own_weights\",", "\"own_weights\", \"residual_variance_to_owner\",", 1);
@@ -84,6 +87,9 @@ fn keys_of_other_tasks_are_refused_by_name() {
         ("log_normal", "logit_range = [-9.0, 9.0]", "no use for logit_range"),
         ("hurdle", "label_scale = 2.0", "no use for label_scale"),
         ("logistic", "label_scale = 2.0", "no use for label_scale"),
+        ("hurdle", "min_positives = 50", "no use for min_positives"),
+        ("linear", "min_positives = 1", "min_positives is 1, allowed is 2 or more"),
+        ("hurdle", "log_cap = \"large\"", "`log_cap` in [shared] must be a number or \"auto\""),
         ("hurdle", "log_cap = 50.0", "log_cap is 50, allowed is 1 to 40"),
         ("hurdle", "min_payers = 1", "min_payers is 1, allowed is 2 or more"),
         ("poisson", "label_scale = 0.0", "label_scale is 0, allowed is"),
@@ -96,6 +102,7 @@ fn keys_of_other_tasks_are_refused_by_name() {
     let reveal = |task: &str, item: &str| {
         let text =
             with("task = \"logistic\"", &format!("task = \"{task}\"")).replacen("\"own_weights\",", &format!("\"own_weights\", {item}"), 1);
+        let text = if task == "logistic" { text } else { text.replacen("\nmin_positives = 50  ", "\n# ", 1) };
         parse(&text, Side::Owner)
     };
     for (task, item, words) in [

@@ -50,6 +50,7 @@ fn part(side: Side) -> Part {
         program: this_program(),
         rows: if owner { 600 } else { 650 },
         matched: 400,
+        l2: Some("0.0025".into()),
         phases: vec![Phase { name: "match".into(), sent: 7 }, Phase { name: "train".into(), sent: 9 }],
         opened: vec![counted("overlap_to_both", 400, 400), counted("own_weights", 5, 3), counted("split_to_partner", 0, 400)],
         ended: "2026-11-26T08:00:00Z".into(),
