@@ -39,6 +39,8 @@ const REAL_WEIGHT_BITS: u32 = 12;
 const MOST_WEIGHT_BITS: u32 = 6;
 /// Largest power of two that bounds the gate's function.
 const MOST_FUNCTION_BITS: u32 = 12;
+/// Fewest training rows. More weights than rows are fine: the ridge determines what rows do not.
+const FEWEST_ROWS: usize = 20;
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
 const MOST_ROWS: usize = 1 << 20;
 
@@ -209,9 +211,13 @@ impl Schedule {
                 .hint("set a smaller test split, or train on a sample"));
         }
         let columns = sizes.owner_columns + sizes.partner_columns + 1;
-        if rows <= columns {
-            return Err(Failure::new(Exit::Data, 641, format!("{rows} matched training rows are too few for {columns} weights"))
-                .hint("use fewer columns, or match more users"));
+        if rows < FEWEST_ROWS {
+            return Err(Failure::new(
+                Exit::Data,
+                641,
+                format!("{rows} matched training rows are too few, at least {FEWEST_ROWS} are trained on"),
+            )
+            .hint("match more users"));
         }
         if let Some(weights) = sizes.weights
             && !(weights.mean_low > 0.0
@@ -425,7 +431,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_carry() {
-        assert_eq!(Schedule::new(sizes(40)).unwrap_err().exit, Exit::Data);
+        assert_eq!(Schedule::new(sizes(19)).unwrap_err().exit, Exit::Data);
         assert_eq!(Schedule::new(sizes(2_000_000)).unwrap_err().exit, Exit::Cap);
         let wide = PublicSizes { logit_range: Some((-200.0, 80.0)), ..sizes(10_000) };
         assert_eq!(Schedule::new(wide).unwrap_err().exit, Exit::Usage);
