@@ -26,7 +26,7 @@ pub use private::{LedgerTerms, Link, MoneyTerms, PrivateJob, ProxyChoice, ScoreF
 pub use rate::RateBucket;
 pub use score::{ScoreOutput, ScoreTerms};
 pub use terms::{Fingerprint, Matching, MaxRows, Peers, SharedJob, SharedTerms, TaskTerms, Validity};
-pub use training::{MOST_LABELS, Task, TrainingTerms};
+pub use training::{MAX_EXTRA_STEPS, MOST_LABELS, TOLERANCE, Task, TrainingTerms};
 
 use crate::data::{LabelKind, Side, TableSpec, wording};
 use crate::error::{Exit, Failure};

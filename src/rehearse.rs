@@ -135,6 +135,8 @@ fn training_terms(flags: &RehearseFlags, task: Task, owner: &Table, partner: &Ta
         log_cap: flags.log_cap,
         min_payers: flags.min_payers,
         min_positives: flags.min_positives,
+        tolerance: flags.tolerance,
+        max_extra_steps: flags.max_extra_steps,
         ..TrainingTerms::new(task, flags.label.clone(), rates)
     }
     .plain())

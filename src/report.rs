@@ -267,6 +267,12 @@ pub struct Details {
 }
 
 impl ReportData {
+    /// What the joint model is held against: the owner's own columns, or, where none varies on the matched training rows, a constant.
+    pub(crate) fn rival(&self, constant: &'static str) -> &'static str {
+        let no_columns = self.owner_coefficients.as_ref().is_some_and(|weights| weights.0.is_empty());
+        if no_columns { constant } else { "own columns" }
+    }
+
     /// The report as one line of JSON, without a line end.
     ///
     /// # Errors

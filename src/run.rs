@@ -21,6 +21,7 @@ pub(crate) use facts::Opening;
 pub use facts::{Facts, Ran};
 pub use kept::{Forgetful, Keep, KeptMatching, KeptTraining};
 pub(crate) use split::own_split as owner_split;
+pub(crate) use train::dependence_notes;
 
 use crate::align::{AlignTerms, Aligned, align_by_keys, overlap};
 use crate::contract::{Disclosure, Job, Matching};
@@ -112,6 +113,8 @@ pub(crate) struct Joint {
     pub(crate) test: Array2<f64>,
     /// Own standardised training rows.
     pub(crate) train: Array2<f64>,
+    /// Own weights of a head that were opened, without the intercept: those of the independent columns, but for standard errors all.
+    pub(crate) width: usize,
     /// Head by head in the order of their training; the owner's in the label's units.
     pub(crate) trained: Vec<Trained>,
     /// How the owner reads joint predictors.
@@ -237,7 +240,7 @@ pub fn over_keeping(
     let sizes = Opening {
         matched: joint.aligned.rows.len(),
         test_users: joint.rows_of(Split::Test).len(),
-        own_weights: joint.trained.first().map_or(0, |head| head.coefficients.len() + usize::from(job.side() == Side::Owner)),
+        own_weights: joint.width + usize::from(job.side() == Side::Owner),
         functions: joint.trained.len(),
         ranked: 0,
     };

@@ -1,6 +1,6 @@
 //! Training: the standardising each party does alone, the secure trainer, and the plaintext twin that judges it.
 //!
-//! [`scaling`] → [`features`] are local; [`schedule`] is a public function of sizes; [`secure`] runs the protocol; only
+//! [`scaling`] → [`whitening`] → [`features`] are local; [`schedule`] is a public function of sizes; [`secure`] runs the protocol; only
 //! [`opening`] reveals. Training sees rows, never ids, never a socket.
 
 pub mod cost;
@@ -20,3 +20,4 @@ pub mod series;
 mod solver;
 pub mod twin;
 mod variance;
+pub mod whitening;

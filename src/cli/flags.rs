@@ -1,7 +1,7 @@
 //! Raw flags, the same words in both programs.
 
 use super::bench::{BenchFlags, PartyFlags};
-use crate::contract::AutoNumber;
+use crate::contract::{AutoNumber, MAX_EXTRA_STEPS, TOLERANCE};
 use crate::demo::{Scenario, Settings};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -443,6 +443,12 @@ pub struct RehearseFlags {
     /// Fewest training users with either answer, or with another number than most, for tasks that are not about amounts
     #[arg(long, default_value_t = 50)]
     pub min_positives: u64,
+    /// What the end check bounds: the error of every coefficient in standard errors
+    #[arg(long, default_value_t = TOLERANCE)]
+    pub tolerance: f64,
+    /// Steps after the planned ones, at most; each opens two bits
+    #[arg(long, default_value_t = MAX_EXTRA_STEPS)]
+    pub max_extra_steps: u64,
     /// Owner's column by whose values the test users are also judged
     #[arg(long)]
     pub channel: Option<String>,

@@ -111,7 +111,9 @@ impl SharedJob {
                     // In their order: the shortest horizon first.
                     list(training.labels.iter().map(|label| quoted(label)).collect()),
                 ),
+                ("max_extra_steps", training.max_extra_steps.to_string()),
                 ("test_share", number(training.test_share)),
+                ("tolerance", number(training.tolerance)),
             ]);
             if training.task.has_rate() {
                 let rates = training.expected_rates.iter().map(|rate| quoted(&rate.to_string()));

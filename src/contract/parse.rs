@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
-const SHARED_KEYS: [&str; 28] = [
+const SHARED_KEYS: [&str; 30] = [
     "name",
     "task",
     "label",
@@ -31,6 +31,8 @@ const SHARED_KEYS: [&str; 28] = [
     "log_cap",
     "min_payers",
     "min_positives",
+    "tolerance",
+    "max_extra_steps",
     "matching",
     "min_overlap",
     "max_rows",

@@ -102,14 +102,14 @@ fn the_canonical_text_is_frozen() {
                  peers.partner = \"2f2e2d2c2b2a292827262524232221201f1e1d1c1b1a19181716151413121110\"\n";
     let text = format!(
         "clip = 5.0\ncontract = 2\nexpected_rate = \"5-20%\"\nid_kind = \"email\"\nl2 = \"auto\"\nlabel = \"vip_within_30_days\"\n\
-         matching = \"vole\"\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nmin_positives = 50\nname = \"vip-2026-11\"\n\
+         matching = \"vole\"\nmax_extra_steps = 6\nmax_rows.owner = 1000000\nmax_rows.partner = 5000000\nmin_overlap = 1000\nmin_positives = 50\nname = \"vip-2026-11\"\n\
          {peers}\
          reveal = [\"converged_and_in_range\", \"metrics_to_owner\", \"overlap_to_both\", \"own_weights\", \"scores_to_owner\", \
-         \"split_to_partner\"]\ntask = \"logistic\"\ntest_share = 0.25\n"
+         \"split_to_partner\"]\ntask = \"logistic\"\ntest_share = 0.25\ntolerance = 0.05\n"
     );
     assert_eq!(owner().canonical(), text);
     // sha256 of the text above, computed outside.
-    assert_eq!(owner().digest(), "7b46efbf2676ba2c6b8dfe19e499572327b6d8a59e5176337e27ec3e04b51a9c");
+    assert_eq!(owner().digest(), "41ef11c81bbcb03f4596ab3c7d61672c66b61e848224fd3dba3d5ff43ca66987");
 }
 
 #[test]
@@ -153,6 +153,8 @@ pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
         ("test_share", |t| training(t).test_share = 0.26),
         ("l2", |t| training(t).l2 = AutoNumber::Signed(0.001_000_000_000_000_1)),
         ("min_positives", |t| training(t).min_positives = 49),
+        ("max_extra_steps", |t| training(t).max_extra_steps = 7),
+        ("tolerance", |t| training(t).tolerance = 0.04),
         ("clip", |t| training(t).clip = 5.5),
         ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("5-21%").unwrap()]),
         ("expected_rate", |t| training(t).expected_rates = vec![RateBucket::parse("4-20%").unwrap()]),

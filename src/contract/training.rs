@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 /// Keys that only a training uses.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 13] = [
     "label",
     "labels",
     "test_share",
@@ -23,7 +23,15 @@ pub(super) const KEYS: [&str; 11] = [
     "log_cap",
     "min_payers",
     "min_positives",
+    "tolerance",
+    "max_extra_steps",
 ];
+/// What the end check bounds, unless the job says otherwise: the error of every coefficient in standard errors.
+pub const TOLERANCE: f64 = 0.05;
+/// Steps after the planned ones, unless the job says otherwise.
+pub const MAX_EXTRA_STEPS: u64 = 6;
+/// Most of them.
+const MOST_EXTRA_STEPS: u64 = 20;
 /// Most labels of one training.
 pub const MOST_LABELS: usize = 8;
 /// Payers among the matched training users below which a training on payers is refused, unless the job says otherwise.
@@ -154,6 +162,10 @@ pub struct TrainingTerms {
     pub log_cap: AutoNumber,
     /// Fewer paying training users than this end the run before the training.
     pub min_payers: u64,
+    /// What the end check bounds: the error of every coefficient in standard errors.
+    pub tolerance: f64,
+    /// Steps of each part of the training after the planned ones, at most; each opens two bits.
+    pub max_extra_steps: u64,
     /// Fewer training users than this with the rarer answer, or with another number than most, end the run before the training.
     pub min_positives: u64,
 }
@@ -173,6 +185,8 @@ impl TrainingTerms {
             label_scale: 1.0,
             log_cap: AutoNumber::Auto,
             min_payers: MIN_PAYERS,
+            tolerance: TOLERANCE,
+            max_extra_steps: MAX_EXTRA_STEPS,
             min_positives: MIN_POSITIVES,
         }
     }
@@ -246,13 +260,22 @@ impl TrainingTerms {
         };
         let rates = rates.iter().map(|rate| RateBucket::parse(rate)).collect::<Result<_, _>>()?;
         let mut terms = Self::new(task, labels, rates);
-        for (key, place) in [("test_share", &mut terms.test_share), ("clip", &mut terms.clip), ("label_scale", &mut terms.label_scale)] {
+        for (key, place) in [
+            ("test_share", &mut terms.test_share),
+            ("clip", &mut terms.clip),
+            ("label_scale", &mut terms.label_scale),
+            ("tolerance", &mut terms.tolerance),
+        ] {
             *place = fields.number(key)?.unwrap_or(*place);
         }
         for (key, place) in [("l2", &mut terms.l2), ("log_cap", &mut terms.log_cap)] {
             *place = fields.auto_number(key)?.unwrap_or(*place);
         }
-        for (key, place) in [("min_payers", &mut terms.min_payers), ("min_positives", &mut terms.min_positives)] {
+        for (key, place) in [
+            ("min_payers", &mut terms.min_payers),
+            ("min_positives", &mut terms.min_positives),
+            ("max_extra_steps", &mut terms.max_extra_steps),
+        ] {
             *place = fields.count(key)?.unwrap_or(*place);
         }
         terms.logit_range = fields.pair("logit_range")?;
@@ -297,6 +320,7 @@ impl TrainingTerms {
             ("clip", Some(self.clip), 1.0, 20.0),
             ("label_scale", Some(self.label_scale), 1e-6, 1e9),
             ("log_cap", self.log_cap.signed(), 1.0, 40.0),
+            ("tolerance", Some(self.tolerance), 0.01, 0.5),
         ] {
             let Some(value) = value else { continue };
             if !(low..=high).contains(&value) {
@@ -307,6 +331,9 @@ impl TrainingTerms {
             if least < 2 {
                 return Err(out_of_range(key, &grouped(least), "2 or more"));
             }
+        }
+        if self.max_extra_steps > MOST_EXTRA_STEPS {
+            return Err(out_of_range("max_extra_steps", &grouped(self.max_extra_steps), &format!("0 to {MOST_EXTRA_STEPS}")));
         }
         if let Some([low, high]) = self.logit_range
             && !(low <= -1.0 && high >= 1.0 && high - low <= 160.0)

@@ -84,9 +84,11 @@ pub(super) fn roles(file: &str, header: &[String], spec: &TableSpec) -> Result<V
         }
     });
     let roles: Vec<Role> = roles.collect();
-    if !roles.contains(&Role::Feature) && !spec.ids_only && spec.only.is_none() {
-        return Err(refuse(file, 309, "the file has no feature columns")
-            .hint("a model needs at least one column besides the id, label, split and excluded ones"));
+    // A label can be learned from the partner's columns alone.
+    if labels.is_empty() && !roles.contains(&Role::Feature) && !spec.ids_only && spec.only.is_none() {
+        return Err(refuse(file, 309, "the file has no feature columns").hint(
+            "without a label it needs at least one column besides the id and excluded ones: the other side has nothing to learn from it",
+        ));
     }
     Ok(roles)
 }

@@ -133,7 +133,6 @@ fn every_refusal_has_its_words_and_exit_code_13() {
         (swap(0, "spend", "age").into(), 307, "columns 4 and 5 are both named `age`", ""),
         (swap(0, "spend", " label\u{200b}").into(), 307, "columns 3 and 5 are both named `label`", ""),
         (swap(0, "age", "").into(), 308, "column 4 has no name", ""),
-        ("id,split,label\na,train,0\nb,test,1\n".into(), 309, "the file has no feature columns", ""),
         (
             swap(3, ",", ",,").into(),
             310,

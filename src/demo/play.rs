@@ -4,7 +4,9 @@ use super::files::{self, Files};
 use super::{LEAST_ROWS, MOST_ROWS, Scenario, Story, answer};
 use crate::cli::flags::RehearseFlags;
 use crate::cli::say;
-use crate::contract::{AutoNumber, Disclosure, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TaskTerms, Validity};
+use crate::contract::{
+    AutoNumber, Disclosure, MAX_EXTRA_STEPS, Matching, MaxRows, ScoreTerms, SharedJob, SharedTerms, TOLERANCE, TaskTerms, Validity,
+};
 use crate::data::{Side, TableSpec, read_table};
 use crate::error::{Exit, Failure};
 use crate::model::ModelFile;
@@ -111,6 +113,8 @@ fn training(story: &Story, files: &Files) -> RehearseFlags {
         log_cap: AutoNumber::Auto,
         min_payers: 50,
         min_positives: 50,
+        tolerance: TOLERANCE,
+        max_extra_steps: MAX_EXTRA_STEPS,
         channel: story.channel.map(str::to_owned),
         money: None,
         split: Some(files::SPLIT.to_owned()),

@@ -8,10 +8,11 @@ use crate::model::ModelFile;
 use crate::recipe::{FitRows, Recipe};
 use crate::rehearse::programs::{Sides, failed};
 use crate::report::{Cost, CurvePair, Details, Ordered, PartnerReport, PerParty, ReportData, StageCost, TrainFigures};
-use crate::run::{Prepared, limits, owner_split, recipe_table};
+use crate::run::{Prepared, dependence_notes, limits, owner_split, recipe_table};
 use crate::training::family::Family;
 use crate::training::heads::{Head, HeadLabels, log_cap};
 use crate::training::twin::{SecureModel, TwinGap, distance, fit, probabilities};
+use crate::training::whitening::Dependence;
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,10 @@ pub fn combine(job: Job, tables: (Table, Table), halves: &Sides<Half>) -> Result
     notes.extend(limits::ridge_warnings(&terms, train.owner.len(), Some(&values)));
     let matched: Vec<usize> = train.owner.iter().chain(&test.owner).copied().collect();
     notes.extend(limits::cap_warnings(&terms, &values_of(&matched), log_cap(&terms, &values)));
+    for (side, half, columns) in [("owner", &halves.owner, &own_train), ("partner", &halves.partner, &their_train)] {
+        let found = dependence_notes(&half.model.recipe, &Dependence::of(columns.view()));
+        notes.extend(found.into_iter().map(|note| format!("{side}: {note}")));
+    }
     let details = Details {
         title: prepared.job.shared().terms().name.clone(),
         label: terms.label().to_owned(),

@@ -101,7 +101,7 @@ pub(crate) fn owner(data: &ReportData, details: &Details) -> String {
         "<footer><p>All figures are on the test rows, which training never saw. <b>AUC</b>: the chance that a user with the label scores \
          above one without, ties counting one half. <b>Recall at 40 %</b>: share of the test positives among the 40 % highest scores, \
          ties at the cut in proportion. <b>Lift</b>: recall over that share. <b>KS</b>: largest distance between the score \
-         distributions of both classes. <b>Log-loss</b>: mean, in nats. <b>Gain</b>: joint model minus own columns alone, both judged \
+         distributions of both classes. <b>Log-loss</b>: mean, in nats. <b>Gain</b>: joint model minus own columns alone (a constant where none varies), both judged \
          on the same rows; the interval comes from a paired bootstrap (1,000 draws, 95 %). <i>No measurable gain</i>: the interval of \
          the AUC gain contains 0. <b>Own columns</b>: fitted on the same matched training rows; <b>own, all rows</b>: on all training \
          rows of the owner. <b>Weights</b> are on the standardised scale: the change of the log-odds (of other tasks, of their predictor: \
@@ -212,7 +212,7 @@ fn table(body: &mut String, class: &str, head: &[&str], lines: &[Vec<String>], t
 fn figures(body: &mut String, data: &ReportData) {
     let mut head = vec!["", "joint model"];
     let models: Vec<_> = data.test.iter().chain(&data.own_only).chain(&data.own_all_rows).collect();
-    head.extend(data.own_only.map(|_| "own columns"));
+    head.extend(data.own_only.map(|_| data.rival("label's rate")));
     head.extend(data.own_all_rows.map(|_| "own, all rows"));
     head.extend(data.gain.map(|_| "gain (95 % interval)"));
     let lines: Vec<Vec<String>> = metric_lines()
@@ -236,17 +236,18 @@ fn pictures(body: &mut String, data: &ReportData, curves: &CurvePair) {
             Series { class: "own", legend: own_legend, points: own, dots, at_mark: data.own_only.map(|m| m.recall_at_40) },
         ]
     };
-    let names = || ["joint model".to_owned(), "own columns".to_owned()];
+    let rival = data.rival("label's rate");
+    let names = || ["joint model".to_owned(), rival.to_owned()];
     let thin = |curve: &[Point]| Curves::thinned(curve, STEPS);
     let roc = Chart {
-        title: "ROC of the joint model and of the own columns",
+        title: "ROC of the joint model and of its rival",
         x_label: "false positives, share of the negatives",
         y_label: "true positives, share of the positives",
         diagonal: "random order",
         end: 1.0,
         mark: None,
     };
-    let legends = [format!("joint model{}", auc(data.test)), format!("own columns{}", auc(data.own_only))];
+    let legends = [format!("joint model{}", auc(data.test)), format!("{rival}{}", auc(data.own_only))];
     let roc = roc.draw(&pair(thin(&curves.joint.roc), thin(&curves.own.roc), legends, false));
     let gains = Chart {
         title: "Cumulative gains, with the mark at 40 % of the users",
@@ -294,12 +295,13 @@ fn values(body: &mut String, data: &ReportData) {
     }
     for value in data.value.iter().chain(&data.earlier_values) {
         let _ = write!(body, "<h2>Value on the test rows</h2><p>{}.</p>", escape(&value::value_title(value)));
-        lines_table(body, value::value_lines(value));
+        let rival = data.rival("label's mean");
+        lines_table(body, value::value_lines(value, rival));
         let pairs = |tenths: &[Tenth]| tenths.iter().rev().map(|tenth| (tenth.predicted, tenth.actual)).collect::<Vec<_>>();
         let (joint, own) = (pairs(&value.tenths), pairs(&value.own_tenths));
         let largest = joint.iter().chain(&own).map(|(predicted, actual)| predicted.max(*actual)).fold(0.0, f64::max);
         body.push_str("<div class=\"charts\">");
-        for (title, pairs) in [("Tenths by the joint model", &joint), ("Tenths by the own columns", &own)] {
+        for (title, pairs) in [("Tenths by the joint model", &joint), (&format!("Tenths by the {rival}"), &own)] {
             let _ = write!(body, "<figure><figcaption>{title}</figcaption>{}</figure>", tenths(title, pairs, largest));
         }
         body.push_str("</div>");
@@ -313,7 +315,7 @@ fn values(body: &mut String, data: &ReportData) {
         }
     }
     if let Some(money) = &data.money {
-        let (lines, sentence) = value::money_lines(money);
+        let (lines, sentence) = value::money_lines(money, data.rival("label's mean"));
         let _ = write!(body, "<h2>In money, on the test users</h2><p>{}.</p>", typeset(&sentence));
         lines_table(body, lines);
     }

@@ -147,7 +147,7 @@ pub(crate) fn rows(matched: u64, train: u64, test: u64) -> String {
 fn figures(out: &mut String, data: &ReportData, test: &Metrics) {
     let mut head = vec![String::new(), "joint".to_owned()];
     if data.own_only.is_some() {
-        head.push("own columns".to_owned());
+        head.push(data.rival("label's rate").to_owned());
     }
     if data.own_all_rows.is_some() {
         head.push("own, all rows".to_owned());

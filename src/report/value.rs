@@ -122,8 +122,8 @@ pub(super) fn interval_cell(interval: &Interval, decimals: usize) -> String {
 }
 
 /// The table of figures of one label, its head first.
-pub(super) fn value_lines(value: &ValueReport) -> Vec<Vec<String>> {
-    let mut head = vec![String::new(), "joint (95 % interval)".to_owned(), "own columns".to_owned()];
+pub(super) fn value_lines(value: &ValueReport, rival: &str) -> Vec<Vec<String>> {
+    let mut head = vec![String::new(), "joint (95 % interval)".to_owned(), rival.to_owned()];
     head.extend(value.own_all_rows.map(|_| "own, all rows".to_owned()));
     head.push("gain (95 % interval)".to_owned());
     let mut lines = vec![head];
@@ -204,8 +204,8 @@ pub(super) fn hidden_channels(channels: &Channels) -> Option<String> {
 }
 
 /// The table of profits, its head first, and a sentence about the best shares.
-pub(super) fn money_lines(money: &MoneyReport) -> (Vec<Vec<String>>, String) {
-    let head = ["users contacted", "profit, joint", "profit, own columns", "gain (95 % interval)"];
+pub(super) fn money_lines(money: &MoneyReport, rival: &str) -> (Vec<Vec<String>>, String) {
+    let head = ["users contacted", "profit, joint", &format!("profit, {rival}"), "gain (95 % interval)"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     let pairs = money.joint.by_share.iter().zip(&money.own_only.by_share).zip(&money.gain);
     lines.extend(pairs.map(|((joint, own), gain)| {
@@ -213,7 +213,7 @@ pub(super) fn money_lines(money: &MoneyReport) -> (Vec<Vec<String>>, String) {
     }));
     let (joint, own) = (money.joint.best, money.own_only.best);
     let sentence = format!(
-        "A contact costs {}, one unit of the label is worth {}. Best, chosen on the same users: {:.1} % of them by the joint model earn {}, {:.1} % by the own columns {} (difference {})",
+        "A contact costs {}, one unit of the label is worth {}. Best, chosen on the same users: {:.1} % of them by the joint model earn {}, {:.1} % by the {rival} {} (difference {})",
         figure(money.terms.cost, 2),
         figure(money.terms.value, 2),
         100.0 * joint.share,
@@ -233,7 +233,7 @@ pub(super) fn text(out: &mut String, data: &ReportData) {
     }
     for value in data.value.iter().chain(&data.earlier_values) {
         heading(out, &format!("Value: {}", value_title(value)));
-        table(out, &value_lines(value), true);
+        table(out, &value_lines(value, data.rival("label's mean")), true);
         line(out, "");
         table(out, &tenth_lines(value), true);
     }
@@ -245,7 +245,7 @@ pub(super) fn text(out: &mut String, data: &ReportData) {
         }
     }
     if let Some(money) = &data.money {
-        let (lines, sentence) = money_lines(money);
+        let (lines, sentence) = money_lines(money, data.rival("label's mean"));
         heading(out, "In money, on the test users");
         line(out, &format!("  {sentence}"));
         table(out, &lines, true);

@@ -28,7 +28,8 @@ pub fn terms(channel: &mut dyn Channel, shared: &SharedJob) -> Result<(), Failur
     shared.require_same(&SharedJob::from_canonical(&theirs)?)
 }
 
-/// Tells the peer how many columns vary on the matched training rows; returns the peer's number.
+/// Tells the peer how many own weights are trained, without the intercept: of the columns that vary on the matched training rows those
+/// that do not follow from others, or all where standard errors are opened. Returns the peer's number.
 ///
 /// # Errors
 /// Exit 19 for a number over the cap; link failures.

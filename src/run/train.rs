@@ -5,6 +5,7 @@ use super::{FEWEST_PARTNER_COLUMNS, Joint, Prepared, agree, limits, owner, rows_
 use crate::align::Aligned;
 use crate::contract::{Disclosure, TrainingTerms};
 use crate::data::Split;
+use crate::data::wording::counted;
 use crate::error::{Exit, Failure};
 use crate::progress::Progress;
 use crate::recipe::{FitRows, Recipe};
@@ -16,13 +17,16 @@ use crate::training::opening::Ledger;
 use crate::training::response::OwnerInput;
 use crate::training::schedule::Schedule;
 use crate::training::secure::{StandardErrors, Trained, train};
+use crate::training::whitening::Dependence;
 use colift_algebra::Engine;
 use colift_channel::Channel;
 use colift_correlation::Role;
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 /// Parts of one head in a progress bar over several.
 const PARTS: u64 = 100;
+/// Columns of a group that a note names.
+const MOST_NAMED: usize = 6;
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn jointly(
@@ -42,19 +46,23 @@ pub(super) fn jointly(
         |rows: &[usize]| -> Vec<Vec<f64>> { table.labels.iter().map(|label| rows.iter().map(|row| label[*row]).collect()).collect() };
     let values = labels_of(&rows);
     let log_cap = log_cap(terms, &values);
-    let OwnColumns { recipe, train: train_columns, test } = own_columns(prepared, terms, &aligned, &split)?;
-    let own_columns = train_columns.len_of(Axis(1));
+    let OwnColumns { recipe, train: train_columns, test, dependence, width } = own_columns(prepared, terms, &aligned, &split)?;
     for [column, encoding, features, why] in recipe.choices().1 {
         progress.note(&format!("column {column}: {encoding}, {features} features ({why})"));
     }
-    let peer_columns = agree::columns(channel, own_columns)?;
-    let columns = if role == Role::First { (own_columns, peer_columns) } else { (peer_columns, own_columns) };
-    if own_columns == 0 || peer_columns == 0 {
-        let whose = if own_columns == 0 { "own" } else { "peer's" };
-        return Err(Failure::new(Exit::Data, 550, format!("no {whose} column varies on the {} matched training rows", rows.len()))
-            .hint("match more users, or add columns"));
+    let peer_width = agree::columns(channel, width)?;
+    let columns = if role == Role::First { (width, peer_width) } else { (peer_width, width) };
+    if columns.1 == 0 {
+        let whose = if role == Role::First { "the partner's columns" } else { "the own columns" };
+        let what = format!("none of {whose} varies on the {}", counted(rows.len() as u64, "matched training row", "matched training rows"));
+        return Err(Failure::new(Exit::Data, 550, what)
+            .hint("match more users, or add columns on the partner's side: without any there is nothing to train jointly"));
     }
     let mut notes = notes(prepared, terms, &recipe, rows.len(), columns)?;
+    for note in dependence_notes(&recipe, &dependence) {
+        progress.note(&note);
+        notes.push(note);
+    }
     let reveals = |item| prepared.job.shared().reveals(item);
     let schedules = Head::all(terms).map(|(label, head)| {
         let schedule = Schedule::new(head.sizes(terms, label, rows.len(), columns))?;
@@ -65,7 +73,9 @@ pub(super) fn jointly(
     for schedule in &schedules {
         check_memory(schedule, role == Role::First, prepared.job.private().max_memory)?;
     }
-    let mut features = Features::new(&train_columns, terms.ridge(rows.len()), role == Role::First)?;
+    let filled = reveals(Disclosure::OwnStandardErrors);
+    let features_of = |l2: f64| Features::of(&train_columns, &dependence, l2, role == Role::First, filled);
+    let mut features = features_of(terms.ridge(rows.len()))?;
     let mut inputs = Vec::new();
     let mut warnings = limits::ridge_warnings(terms, rows.len(), (role == Role::First).then_some(&values));
     if role == Role::First {
@@ -94,7 +104,7 @@ pub(super) fn jointly(
     for (place, ((label, head), schedule)) in (0u64..).zip(Head::all(terms).zip(&schedules)) {
         let own_l2 = head.l2(terms, label, rows.len());
         if own_l2 != l2 {
-            features = Features::new(&train_columns, own_l2, role == Role::First)?;
+            features = features_of(own_l2)?;
             l2 = own_l2;
         }
         let own = inputs.get(place as usize);
@@ -114,7 +124,7 @@ pub(super) fn jointly(
         trained.push(own.map_or_else(|| one.clone(), |own| in_label_units(&one, own)));
     }
     let reading = (role == Role::First).then_some(reading);
-    Ok(Joint { aligned, split, recipe, test, train: train_columns, trained, reading, model_id, notes })
+    Ok(Joint { aligned, split, recipe, test, train: train_columns, width, trained, reading, model_id, notes })
 }
 
 /// A side's own columns, standardised.
@@ -122,6 +132,10 @@ struct OwnColumns {
     recipe: Recipe,
     train: Array2<f64>,
     test: Array2<f64>,
+    /// Which of them follow from others on the training rows.
+    dependence: Dependence,
+    /// Weights that are trained: one for each independent column, or for each column where standard errors are opened.
+    width: usize,
 }
 
 /// Fits the recipe on the matched training rows and applies it to all matched rows.
@@ -133,7 +147,9 @@ fn own_columns(prepared: &Prepared, terms: &TrainingTerms, aligned: &Aligned, sp
     let recipe = Recipe::fit(&table.columns, FitRows { rows: &rows, labels: labels.as_deref(), clip: terms.clip, wishes })?;
     let train = recipe.apply_rows(&table.columns, &rows)?.features;
     let test = recipe.apply_rows(&table.columns, &test_rows)?.features;
-    Ok(OwnColumns { recipe, train, test })
+    let dependence = Dependence::of(train.view());
+    let width = Features::own_width(&dependence, train.ncols(), prepared.job.shared().reveals(Disclosure::OwnStandardErrors));
+    Ok(OwnColumns { recipe, train, test, dependence, width })
 }
 
 /// What a training of an earlier attempt ended with, on the same rows of the same table.
@@ -147,13 +163,12 @@ pub(super) fn again(
     split: Vec<Split>,
     kept: KeptTraining,
 ) -> Result<Joint, Failure> {
-    let OwnColumns { recipe, train, test } = own_columns(prepared, terms, &aligned, &split)?;
-    let width = train.len_of(Axis(1));
+    let OwnColumns { recipe, train, test, width, .. } = own_columns(prepared, terms, &aligned, &split)?;
     let KeptTraining { model_id, trained, reading, notes, .. } = kept;
-    if trained.len() != Head::all(terms).count() || trained.iter().any(|head| head.coefficients.len() != width) {
+    if trained.len() != Head::all(terms).count() || trained.iter().any(|head| head.coefficients.len() != train.ncols()) {
         return Err(Failure::new(Exit::Usage, 511, "what was kept of the training does not fit the columns of the file"));
     }
-    Ok(Joint { aligned, split, recipe, test, train, trained, reading, model_id, notes })
+    Ok(Joint { aligned, split, recipe, test, train, width, trained, reading, model_id, notes })
 }
 
 /// The owner's half of a head in the label's units.
@@ -202,11 +217,38 @@ fn notes(
             } else {
                 format!("the scores of a user are {functions} linear functions of them")
             };
-            notes.push(format!("scores go to the owner with only {partner_columns} partner columns: {each}"));
+            let columns = counted(partner_columns as u64, "independent partner column", "independent partner columns");
+            notes.push(format!("scores go to the owner with only {columns}: {each}"));
         }
     }
-    if rows < 10 * (owner_columns + partner_columns) {
-        notes.push(format!("{rows} training rows for {} columns: fewer than 10 a column", owner_columns + partner_columns));
+    if owner_columns == 0 {
+        notes.push("the owner brings no column that varies: the joint model has the partner's columns alone".to_owned());
+    }
+    let weights = owner_columns + partner_columns + 1;
+    if rows <= weights {
+        notes.push(format!("{rows} training rows for {weights} weights: where rows do not determine a weight, the ridge alone does"));
+    } else if rows < 10 * (weights - 1) {
+        notes.push(format!("{rows} training rows for {} columns: fewer than 10 a column", weights - 1));
     }
     Ok(notes)
+}
+
+/// Which columns follow from each other on the matched training rows, in words.
+pub(crate) fn dependence_notes(recipe: &Recipe, dependence: &Dependence) -> Vec<String> {
+    let names = recipe.names();
+    let words = |(group, left_out): &(Vec<usize>, usize)| {
+        let named: Vec<&str> = group.iter().filter_map(|column| names.get(*column)).map(String::as_str).collect();
+        let (first, rest) = match named.split_at_checked(MOST_NAMED) {
+            Some((first, rest)) if rest.len() > 1 => (first.join(", "), format!("{} others", rest.len())),
+            _ => (named[..named.len().saturating_sub(1)].join(", "), named.last().copied().unwrap_or_default().to_owned()),
+        };
+        let independent = group.len() - left_out;
+        format!(
+            "columns {first} and {rest} follow from each other on the matched training rows: {independent} of the {} {} independent, and the ridge \
+             shares the weight out among them",
+            group.len(),
+            if independent == 1 { "is" } else { "are" }
+        )
+    };
+    dependence.groups().iter().map(words).collect()
 }

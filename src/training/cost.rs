@@ -94,7 +94,7 @@ impl Ends {
     }
 
     /// A step with an end check.
-    fn check(&mut self, step: &Step, schedule: &Schedule, span: usize) -> Result<(), AlgebraError> {
+    fn check(&mut self, step: &Step, schedule: &Schedule, span: usize, widened: bool) -> Result<(), AlgebraError> {
         let (size, solver) = (self.size(), schedule.check_solver(step));
         self.evaluate(step, &schedule.check_gates(step, span), schedule, span, solver)?;
         self.both(|meter, role| {
@@ -119,7 +119,10 @@ impl Ends {
             pair::declare_and(meter, Form::Columns, 1);
             opening::declare_end_check(meter);
         });
-        self.applied(step);
+        // Where predictors left the span the step is not applied.
+        if !widened {
+            self.applied(step);
+        }
         Ok(())
     }
 
@@ -257,9 +260,10 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule, extra_spans: &[usize]) -> R
         ends.solve(solver)?;
         ends.applied(step);
     }
-    ends.check(&schedule.last, schedule, 0)?;
+    let after = |place: usize, span: usize| extra_spans.get(place).is_some_and(|next| *next > span);
+    ends.check(&schedule.last, schedule, 0, after(0, 0))?;
     for (place, span) in extra_spans.iter().enumerate() {
-        ends.check(&schedule.extra(place), schedule, *span)?;
+        ends.check(&schedule.extra(place), schedule, *span, after(place + 1, *span))?;
     }
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);

@@ -1,9 +1,9 @@
 //! One party's training columns as the protocols use them: whitened, in fixed point, with the ridge in the same coordinates.
 
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::evaluation::random::SplitMix;
-use crate::training::linear::whiten;
 use crate::training::schedule::{COLUMN_BITS, COLUMN_LIMIT, HESSIAN_BITS, HessianPrecision, RIDGE_BITS};
+use crate::training::whitening::{Dependence, bound, whiten};
 use colift_algebra::ring50::MASK;
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -11,7 +11,11 @@ use rayon::prelude::*;
 /// Rows of a block of the local products.
 const BLOCK: usize = 4096;
 
-/// Whitened columns X·R⁻¹ of one party, RᵀR = XᵀX/n + 4λI; the owner's come after a column of ones (the intercept).
+/// Curvature of a coordinate that only fills up the width.
+const FILLING_RIDGE: f64 = 0.125;
+
+/// Whitened columns X·B of one party, Bᵀ(XᵀX/n + 4λI)B = I but for columns that were halved to fit; the owner's come after a column
+/// of ones (the intercept). B has no part along directions in which X is constant ([`Dependence`]).
 #[derive(Clone, Debug)]
 pub struct Features {
     rows: usize,
@@ -19,48 +23,61 @@ pub struct Features {
     intercept: bool,
     /// Column by column, [`COLUMN_BITS`] fraction bits.
     values: Vec<i16>,
-    /// R⁻¹.
+    /// B.
     back: Array2<f64>,
-    /// λ·R⁻ᵀR⁻¹, zero for the intercept.
+    /// λ·BᵀB, zero for the intercept.
     ridge: Array2<f64>,
+    /// What the directions left out add to vᵀH⁻¹v of each weight, the intercept first.
+    left_out: Vec<f64>,
+    /// The same for the intercept, whoever has it.
+    constant: f64,
 }
 
 impl Features {
     /// Whitens standardised training columns (rows × columns).
     ///
     /// # Errors
-    /// Exit 13 when a whitened value exceeds the fixed-point range; exit 15 when the columns cannot be whitened.
+    /// Exit 15 when the columns cannot be whitened.
     pub fn new(standardised: &Array2<f64>, l2: f64, intercept: bool) -> Result<Self, Failure> {
+        Self::of(standardised, &Dependence::of(standardised.view()), l2, intercept, false)
+    }
+
+    /// As [`Features::new`] with the columns' dependence at hand. `filled`: coordinates that are zero on all rows make the width that of
+    /// the columns, for standard errors, which take as many quadratic forms as a side has weights.
+    ///
+    /// # Errors
+    /// As [`Features::new`].
+    pub fn of(standardised: &Array2<f64>, dependence: &Dependence, l2: f64, intercept: bool, filled: bool) -> Result<Self, Failure> {
         let (rows, columns) = standardised.dim();
-        let shift = usize::from(intercept);
-        let width = columns + shift;
-        let (whitened, back) =
-            if columns == 0 { (standardised.clone(), Array2::zeros((0, 0))) } else { whiten(standardised.view(), 4.0 * l2)? };
+        let (shift, rank) = (usize::from(intercept), dependence.rank());
+        let width = shift + Self::own_width(dependence, columns, filled);
+        let (mut whitened, mut back) = whiten(standardised.view(), dependence, 4.0 * l2)?;
+        bound(&mut whitened, &mut back, COLUMN_LIMIT);
         let scale = f64::from(COLUMN_BITS).exp2();
         let mut values = vec![0i16; rows * width];
         if intercept {
             values[..rows].fill(1 << COLUMN_BITS);
         }
-        let too_large = |value: f64| {
-            Failure::new(Exit::Data, 643, format!("a whitened column reaches {value:.0}, at most {COLUMN_LIMIT} fits"))
-                .hint("lower `clip` in the job, or leave out columns that are almost always zero")
-        };
-        values[shift * rows..].par_chunks_exact_mut(rows.max(1)).enumerate().try_for_each(|(j, column)| {
-            for (slot, value) in column.iter_mut().zip(whitened.column(j)) {
-                if value.abs() >= COLUMN_LIMIT {
-                    return Err(too_large(*value));
-                }
-                *slot = (value * scale).round() as i16;
-            }
-            Ok(())
-        })?;
+        values[shift * rows..].par_chunks_exact_mut(rows.max(1)).take(rank).enumerate().for_each(|(j, column)| {
+            column.iter_mut().zip(whitened.column(j)).for_each(|(slot, value)| *slot = (value * scale).round() as i16);
+        });
         let mut ridge = Array2::zeros((width, width));
-        for i in 0..columns {
-            for j in 0..columns {
+        for i in 0..rank {
+            for j in 0..rank {
                 ridge[[i + shift, j + shift]] = l2 * (0..columns).map(|k| back[[k, i]] * back[[k, j]]).sum::<f64>();
             }
         }
-        Ok(Self { rows, width, intercept, values, back, ridge })
+        (shift + rank..width).for_each(|j| ridge[[j, j]] = FILLING_RIDGE);
+        // H·(−c, d) = λ·(0, d) along a direction d with X·d = c, so it adds |d|²/λ and c²/λ.
+        let constant = dependence.constant() / l2;
+        let left_out = intercept.then_some(constant).into_iter().chain(dependence.left_out().into_iter().map(|part| part / l2)).collect();
+        Ok(Self { rows, width, intercept, values, back, ridge, left_out, constant })
+    }
+
+    /// Coordinates of columns with this dependence, without the intercept.
+    #[must_use]
+    pub fn own_width(dependence: &Dependence, columns: usize, filled: bool) -> usize {
+        if filled { columns } else { dependence.rank() }
     }
 
     /// Training rows.
@@ -157,10 +174,17 @@ impl Features {
                 unit[shift..].iter_mut().zip(self.back.row(j - shift)).for_each(|(slot, r)| *slot = *r);
             }
             let norm = unit.iter().map(|v| v * v).sum::<f64>().sqrt();
-            unit.iter_mut().for_each(|v| *v /= norm);
-            Direction { norm, unit }
+            // A column that is constant after the cut has no direction of its own.
+            unit.iter_mut().filter(|_| norm > 0.0).for_each(|v| *v /= norm);
+            Direction { norm, unit, left_out: self.left_out[j] }
         };
-        (0..self.width).map(direction).collect()
+        (0..shift + self.back.nrows()).map(direction).collect()
+    }
+
+    /// What the directions left out on this side add to vᵀH⁻¹v of the intercept.
+    #[must_use]
+    pub fn constant(&self) -> f64 {
+        self.constant
     }
 
     /// Weights on the standardised columns from weights on the whitened ones; the intercept stays first.
@@ -179,6 +203,8 @@ pub struct Direction {
     pub norm: f64,
     /// The row over its norm.
     pub unit: Vec<f64>,
+    /// What directions outside of the whitened coordinates add to vᵀH⁻¹v.
+    pub left_out: f64,
 }
 
 #[cfg(test)]

@@ -152,6 +152,8 @@ impl Head {
             family: self.family(),
             weights: self.weights(terms, label),
             logit_range: terms.logit_range.filter(|_| self != Self::LogAmount).map(|[low, high]| (low, high)),
+            tolerance: terms.tolerance,
+            max_extra: terms.max_extra_steps as usize,
             ..PublicSizes::logistic(rows, columns.0, columns.1, rate.map_or((0.25, 0.75), |rate| rate.ends()))
         }
     }

@@ -4,8 +4,9 @@
 //!
 //! **Functionality.** Both hold shares of the final weights. The variance of a weight on a standardised column is vᵀH⁻¹v/n (times the
 //! family's dispersion, 1 for a logistic model), H the Hessian of the objective on all n rows at the final weights, v the column's
-//! row of R⁻¹ in whitened coordinates, which is private. Each side learns the numbers of its own columns, the owner that of the
-//! intercept too.
+//! row of B in whitened coordinates, which is private. Each side learns the numbers of its own columns, the owner that of the
+//! intercept too. Directions d that whitening leaves out because X·d = c on all rows are determined by the ridge alone: each side adds
+//! their |d|²/λ to its own numbers, and c²/λ to the intercept's, the partner on its share.
 //!
 //! **How.** H on shares as for a Newton step, but on all rows; H·x = v for all columns of both sides at once by Chebyshev iterations
 //! (`training::solver`) that shrink the error by two hundred; vᵀx by one product each way, of which the diagonal counts.
@@ -18,6 +19,7 @@
 
 use crate::error::Failure;
 use crate::training::family::Family;
+use crate::training::features::Direction;
 use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::opening::{self, Ledger};
 use crate::training::response::Response;
@@ -31,6 +33,8 @@ use colift_algebra::symmetric::SharedMatrix;
 
 /// Fraction bits of the directions v, whose norm is 1.
 const DIRECTION_BITS: u32 = 12;
+/// Most that the partner adds to the intercept's form: half of what a share holds.
+const MOST_CONSTANT: f64 = 4096.0;
 
 /// The plan of the quadratic forms of a side with so many weights.
 pub(crate) fn forms_plan(width: usize) -> Result<Plan, AlgebraError> {
@@ -86,9 +90,18 @@ pub(crate) fn standard_errors(
             local.fold(ours[j * own + j], u64::wrapping_add) & MASK
         })
         .collect();
-    let peers: Vec<u64> = (0..peer).map(|j| theirs[j * peer + j]).collect();
+    let mut peers: Vec<u64> = (0..peer).map(|j| theirs[j * peer + j]).collect();
+    if let Some(intercept) = peers.first_mut().filter(|_| !party.owner()) {
+        // Cut levels of one set add up to a constant, which the intercept's form counts too.
+        let more = ring50::from_real(party.features.constant().min(MOST_CONSTANT), STEP_BITS + DIRECTION_BITS);
+        *intercept = ring50::add(*intercept, more);
+    }
     // Step 4: each side learns its own.
     let opened = opening::own_standard_errors(party.channel, ledger, &mine, &peers)?;
     let variance = |q: u64| ring50::to_real(q, STEP_BITS + DIRECTION_BITS).max(0.0) / rows as f64;
-    Ok(opened.iter().zip(&directions).map(|(q, direction)| direction.norm * variance(*q).sqrt()).collect())
+    let error = |(q, direction): (&u64, &Direction)| {
+        let own = direction.norm * direction.norm * variance(*q);
+        (own + direction.left_out / rows as f64).sqrt()
+    };
+    Ok(opened.iter().zip(&directions).map(error).collect())
 }

@@ -1,9 +1,8 @@
-//! Dense linear algebra in f64 on row-major matrices: products by row loops, Gram matrices, Cholesky, local whitening.
+//! Dense linear algebra in f64 on row-major matrices: products by row loops, Gram matrices, Cholesky.
 //!
 //! Sums over rows run in parallel over blocks of a fixed size and the blocks are added in their order: the result is the same
 //! bit for bit whatever the number of threads.
 
-use crate::error::{Exit, Failure};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -36,7 +35,7 @@ pub(crate) fn sum_over_rows(rows: usize, length: usize, add: impl Fn(Range<usize
 }
 
 /// The inner product of two slices of equal length.
-fn inner(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn inner(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
@@ -205,25 +204,6 @@ impl Cholesky {
     }
 }
 
-/// Whitens a party's own columns: returns `(X·R⁻¹, R⁻¹)` with `Rᵀ·R = Xᵀ·X/n + ridge_floor·I` and R upper triangular.
-///
-/// The trainer passes `4·l2` as the floor. Weights on the whitened columns go back by `w = R⁻¹·w̃`.
-///
-/// # Errors
-/// Exit 15, E0611: no rows, or collinear columns with a floor of 0.
-pub fn whiten(x: ArrayView2<'_, f64>, ridge_floor: f64) -> Result<(Array2<f64>, Array2<f64>), Failure> {
-    let n = x.nrows().max(1) as f64;
-    let mut matrix = gram(x, None);
-    matrix.mapv_inplace(|v| v / n);
-    matrix.diag_mut().mapv_inplace(|v| v + ridge_floor);
-    let factor = Cholesky::factor(&matrix).ok_or_else(|| {
-        Failure::new(Exit::NotConverged, 611, format!("the {} columns cannot be whitened: some are combinations of others", x.ncols()))
-            .hint("set l2 above 0, or leave out columns that follow from the others")
-    })?;
-    let inverse = factor.upper_inverse();
-    Ok((times_matrix(x, &inverse), inverse))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -291,23 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn whitened_columns_have_the_stated_gram_matrix() {
-        let mut x = matrix(3000, 6, 8);
-        let copy = x.column(0).to_owned();
-        x.column_mut(5).assign(&copy);
-        let (white, inverse) = whiten(x.view(), 0.004).unwrap();
-        // Wᵀ·W/n + floor·R⁻ᵀ·R⁻¹ = R⁻ᵀ·(Xᵀ·X/n + floor·I)·R⁻¹ = I.
-        let total = gram(white.view(), None) / 3000.0 + inverse.t().dot(&inverse) * 0.004;
-        assert!(largest_difference(&total, &Array2::eye(6)) < 1e-10);
-        assert!(largest_difference(&white, &x.dot(&inverse)) < 1e-10);
-        let failure = whiten(x.view(), 0.0).unwrap_err();
-        assert_eq!((failure.exit, failure.id), (Exit::NotConverged, 611));
-    }
-
-    #[test]
     fn no_columns_at_all() {
         let x = Array2::<f64>::zeros((4, 0));
         assert_eq!(times(x.view(), &[], 2.0), vec![2.0; 4]);
-        assert_eq!(whiten(x.view(), 0.1).unwrap().0.dim(), (4, 0));
     }
 }

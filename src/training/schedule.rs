@@ -3,6 +3,7 @@
 //! Only exact floating-point operations (+ − × ÷ √) are used, so that both parties' machines agree to the last bit.
 //! Source: docs/protocols/training.md; the figures were chosen by plaintext simulation on the real sets.
 
+use crate::contract::{MAX_EXTRA_STEPS, TOLERANCE};
 use crate::error::{Exit, Failure};
 use crate::training::cost::declare_training;
 use crate::training::family::{Family, HiddenWeights};
@@ -45,10 +46,6 @@ const REAL_WEIGHT_BITS: u32 = 12;
 const MOST_WEIGHT_BITS: u32 = 6;
 /// Largest power of two that bounds the gate's function.
 const MOST_FUNCTION_BITS: u32 = 12;
-/// Steps after the planned ones, unless the job says otherwise.
-pub const MAX_EXTRA_STEPS: usize = 6;
-/// What the end check bounds, in standard errors, unless the job says otherwise: every coefficient and every linear combination.
-pub const TOLERANCE: f64 = 0.05;
 /// Of the end check's bound what rounding may take in each direction, in standard errors.
 const ROUNDING: f64 = 0.02;
 /// Half widths of the wider intervals.
@@ -59,6 +56,8 @@ const EXPONENTIAL_WIDER: f64 = 1.5;
 const EXTRA_HESSIAN_ROWS: usize = 1 << 17;
 /// Rows beyond the interval that the end check tolerates: this many, and this share of all, which is what the series are off by.
 const STRAY_ROWS: (f64, f64) = (2.0, 5e-4);
+/// Fewest training rows. More weights than rows are fine: the ridge determines what rows do not.
+const FEWEST_ROWS: usize = 20;
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
 const MOST_ROWS: usize = 1 << 20;
 
@@ -80,13 +79,27 @@ pub struct PublicSizes {
     /// `logit_range` of the job, where given: around the base logit of a logistic model, around the logarithm of the label's scale of
     /// a Poisson model, and of a gamma model the range of log(mean/label).
     pub logit_range: Option<(f64, f64)>,
+    /// `tolerance` of the job: what the end check bounds, in standard errors.
+    pub tolerance: f64,
+    /// `max_extra_steps` of the job.
+    pub max_extra: usize,
 }
 
 impl PublicSizes {
     /// A logistic model without row weights, with the default range.
     #[must_use]
     pub fn logistic(rows: usize, owner_columns: usize, partner_columns: usize, rate: (f64, f64)) -> Self {
-        Self { rows, owner_columns, partner_columns, family: Family::Logistic, rate, weights: None, logit_range: None }
+        Self {
+            rows,
+            owner_columns,
+            partner_columns,
+            family: Family::Logistic,
+            rate,
+            weights: None,
+            logit_range: None,
+            tolerance: TOLERANCE,
+            max_extra: MAX_EXTRA_STEPS as usize,
+        }
     }
 
     /// Upper bound and mean of the row weights.
@@ -334,7 +347,7 @@ pub struct Schedule {
     pub start: Option<Start>,
     /// The steps after it, in order.
     pub steps: Vec<Step>,
-    /// The end check's step, which is applied whether the check is passed or not.
+    /// The end check's step, which is applied whether the weights are near or not.
     pub last: Step,
     /// The gate's span, and the wider ones that take its place when predictors leave it.
     pub spans: Vec<Span>,
@@ -378,9 +391,13 @@ impl Schedule {
                 .hint("set a smaller test split, or train on a sample"));
         }
         let columns = sizes.owner_columns + sizes.partner_columns + 1;
-        if rows <= columns {
-            return Err(Failure::new(Exit::Data, 641, format!("{rows} matched training rows are too few for {columns} weights"))
-                .hint("use fewer columns, or match more users"));
+        if rows < FEWEST_ROWS {
+            return Err(Failure::new(
+                Exit::Data,
+                641,
+                format!("{rows} matched training rows are too few, at least {FEWEST_ROWS} are trained on"),
+            )
+            .hint("match more users"));
         }
         if let Some(weights) = sizes.weights
             && !(weights.mean_low > 0.0
@@ -430,14 +447,14 @@ impl Schedule {
             let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
             let share = course.share_of_tolerance;
             let rounding = (ROUNDING * share).max(if sizes.family == Family::Linear { 0.0 } else { 1.5 * noise });
-            let bound = (TOLERANCE * share).powi(2) + columns as f64 * rounding * rounding;
+            let bound = (sizes.tolerance * share).powi(2) + columns as f64 * rounding * rounding;
             Ok(Self {
                 sizes,
                 start: course.start,
                 steps: course.steps,
                 last: course.last,
                 spans,
-                max_extra: MAX_EXTRA_STEPS,
+                max_extra: sizes.max_extra,
                 extra_hessian_rows: course.extra_hessian_rows,
                 standard_errors: false,
                 residual_variance: false,
@@ -646,7 +663,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_carry() {
-        assert_eq!(Schedule::new(sizes(40)).unwrap_err().exit, Exit::Data);
+        assert_eq!(Schedule::new(sizes(19)).unwrap_err().exit, Exit::Data);
         assert_eq!(Schedule::new(sizes(2_000_000)).unwrap_err().exit, Exit::Cap);
         let wide = PublicSizes { logit_range: Some((-200.0, 80.0)), ..sizes(10_000) };
         assert_eq!(Schedule::new(wide).unwrap_err().exit, Exit::Usage);

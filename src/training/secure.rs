@@ -16,8 +16,9 @@
 //! order, cᵀH⁻¹g, and by Cauchy and Schwarz in the metric of H at most √(cᵀH⁻¹c)·√(gᵀH⁻¹g): √(n·gᵀH⁻¹g) standard errors √(cᵀH⁻¹c/n),
 //! whatever c is. τ is signed; ε is a public bound on what rounding adds in each of the d directions, which it does independently. The
 //! step of the check is then applied, so what remains is of second order and rounding. *In range*: no more predictors lie beyond the
-//! gate's interval than its series are off by. Where either bit is 0 the step is applied as well and another one follows, with a new
-//! Hessian of the new weights, and with the next wider span of the gate where predictors left it, up to `max_extra` times.
+//! gate's interval than its series are off by. Where the weights are not near the step is applied as well and another one follows, with
+//! a new Hessian of the new weights; where predictors left the range it is not applied, and the next one takes the same weights on the
+//! next wider span of the gate. So up to `max_extra` times.
 //! Where the planned check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so
 //! that the Hessian cannot have moved far.
 //!
@@ -347,9 +348,6 @@ pub fn train(
         if extra_spans.len() == schedule.max_extra {
             return Err(not_converged(schedule, bits));
         }
-        if !bits[1] {
-            course.span = schedule.widest().min(course.span + 1);
-        }
         step_done(1 + extra_spans.len() as u64);
         let step = schedule.extra(extra_spans.len());
         extra_spans.push(course.span);
@@ -465,7 +463,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// A step with an end check, which is applied whatever the check says. Returns the opened bits: near, in range.
+    /// A step with an end check, which is applied whether the weights are near or not. Returns the opened bits: near, in range.
     fn check(&mut self, step: &Step, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
         let schedule = self.schedule;
         let solver = schedule.check_solver(step);
@@ -483,8 +481,13 @@ impl<'a> Course<'a> {
         };
         let near = self.both(near, held)?;
         let bits = opening::end_check(self.party.channel, ledger, [near, ranged])?;
-        apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
-        self.last = solved.solution;
+        if !bits[1] && self.span < schedule.widest() {
+            // A gradient from a series beyond its interval leads away: the same weights once more, on the next wider span.
+            self.span += 1;
+        } else {
+            apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
+            self.last = solved.solution;
+        }
         Ok(bits)
     }
 

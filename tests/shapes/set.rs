@@ -11,6 +11,7 @@ use colift::training::scaling::Scaling;
 use colift::training::schedule::{PublicSizes, Schedule};
 use colift::training::secure::{Trained, train};
 use colift::training::twin::{self, SecureModel, Target};
+use colift::training::whitening::Dependence;
 use colift_algebra::Engine;
 use colift_channel::memory::MemoryChannel;
 use colift_correlation::Role;
@@ -52,7 +53,8 @@ pub fn standardised(columns: &[Vec<f64>], clip: f64) -> Array2<f64> {
 impl Set {
     /// The public sizes of a logistic training with this bucket.
     pub fn logistic(&self, rate: (f64, f64)) -> PublicSizes {
-        PublicSizes::logistic(self.labels.len(), self.owner.ncols(), self.partner.ncols(), rate)
+        let rank = |columns: &Array2<f64>| Dependence::of(columns.view()).rank();
+        PublicSizes::logistic(self.labels.len(), rank(&self.owner), rank(&self.partner), rate)
     }
 
     /// One training of both sides, or what it ended with before or at the end check.

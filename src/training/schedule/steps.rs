@@ -52,9 +52,9 @@ const RARE: f64 = 0.05;
 /// Length of the start's step over its slope, where it follows the gradient alone: half of it, since columns of the two sides may be
 /// copies of each other.
 const FIRST_DAMPING: f64 = 0.5;
-/// Largest eigenvalue of a logistic model's Hessian on whitened columns: own blocks are at most 1/4 with their ridge, and a bit for
-/// rounding.
-const LARGEST_EIGENVALUE: f64 = 0.51;
+/// Bound on the eigenvalues of a logistic model's Hessian on whitened columns: a quarter for each side's columns with their ridge, and
+/// up to a quarter more where clipped columns have means beside the intercept.
+const LARGEST_EIGENVALUE: f64 = 0.75;
 /// Lower bounds of the spectrum for solvers that need not hurry.
 const EXTRA_LOWER: f64 = 0.001;
 /// The same for the first steps, which are rough in any case.
@@ -183,7 +183,7 @@ fn small_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
     let full = step(rows, rows, 1.0, harmonics);
     Course {
         start: Some(Start { hessian_rows: 0, damping: FIRST_DAMPING, slope: mean * bucket.variance.max(LEAST_START_SLOPE) }),
-        steps: vec![full; 2],
+        steps: vec![full; 3],
         last: full,
         harmonics,
         // Residuals of very rare labels are small themselves: so must be their rounding.
@@ -212,7 +212,7 @@ fn large_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
         _ => ACCURACY[1],
     };
     let lower = variance / 30.0;
-    let solvers = solvers(0.75 * limit, mean * lower, mean * lower.min(RIDGE_FLOOR), accuracy);
+    let solvers = solvers(LARGEST_EIGENVALUE * limit, mean * lower, mean * lower.min(RIDGE_FLOOR), accuracy);
     let trigonometric_bits = if very_rare { FINE_BITS } else { COARSE_BITS };
     let near = if very_rare { for_hessian } else { harmonics(NEAR_HARMONICS, width) };
     let far = harmonics(FAR_HARMONICS, width);

@@ -6,6 +6,7 @@ use crate::evaluation::random::normals;
 use crate::training::family::Family;
 use crate::training::schedule::PublicSizes;
 use crate::training::twin::{self, fit_logistic};
+use crate::training::whitening::Dependence;
 use colift_testkit::run_pair;
 use ndarray::{Array2, Axis, concatenate};
 
@@ -47,6 +48,21 @@ fn case(rows: usize, owner: usize, partner: usize, intercept: f64, seed: u64) ->
 
 fn sizes(case: &Case, rate: (f64, f64), logit_range: Option<(f64, f64)>) -> PublicSizes {
     PublicSizes { logit_range, ..PublicSizes::logistic(case.labels.len(), case.owner.ncols(), case.partner.ncols(), rate) }
+}
+
+/// The columns, the sum of the first two, and all three levels of a set, cut at 5: one is rare, so they add up to a constant other than 0.
+fn with_dependent(x: &Array2<f64>, every: usize) -> Array2<f64> {
+    let (rows, columns) = x.dim();
+    let level = |i: usize| if i % every == 7 { 0 } else { 1 + i % every % 2 };
+    let one_hot = |i: usize, k: usize| {
+        let share = (0..rows).filter(|i| level(*i) == k).count() as f64 / rows as f64;
+        ((f64::from(u8::from(level(i) == k)) - share) / (share * (1.0 - share)).sqrt()).min(5.0)
+    };
+    Array2::from_shape_fn((rows, columns + 4), |(i, j)| match j.checked_sub(columns) {
+        None => x[[i, j]],
+        Some(0) => 0.6 * (x[[i, 0]] + x[[i, 1]]),
+        Some(level) => one_hot(i, level - 1),
+    })
 }
 
 type Outcome = (Result<Trained, Failure>, Vec<opening::Opened>);
@@ -110,8 +126,18 @@ fn labels_beyond_the_signed_bucket_end_with_exit_15_and_no_weights() {
 
 #[test]
 fn standard_errors_are_the_twins_and_cost_what_is_declared() {
-    for (rows, owner, partner, family) in [(700, 3, 4, Family::Logistic), (6_000, 5, 6, Family::Logistic), (900, 3, 2, Family::Linear)] {
+    for (rows, owner, partner, family, dependent) in [
+        (700, 3, 4, Family::Logistic, false),
+        (6_000, 5, 6, Family::Logistic, false),
+        (900, 3, 2, Family::Linear, false),
+        (800, 2, 2, Family::Logistic, true),
+        (6_000, 2, 3, Family::Linear, true),
+        (700, 0, 3, Family::Logistic, false),
+    ] {
         let mut case = case(rows, owner, partner, -1.0, 21);
+        if dependent {
+            (case.owner, case.partner) = (with_dependent(&case.owner, 51), with_dependent(&case.partner, 37));
+        }
         let schedule = PublicSizes { family, ..sizes(&case, (0.2, 0.5), None) };
         let schedule = Schedule::new(schedule).unwrap().with_standard_errors(true);
         if family == Family::Linear {
@@ -121,7 +147,7 @@ fn standard_errors_are_the_twins_and_cost_what_is_declared() {
         let run = |role: Role, x: &Array2<f64>| {
             let (x, schedule, labels) = (x.clone(), schedule.clone(), labels.clone());
             move |channel: &mut colift_channel::memory::MemoryChannel| {
-                let features = Features::new(&x, 1e-3, role == Role::First).unwrap();
+                let features = Features::of(&x, &Dependence::of(x.view()), 1e-3, role == Role::First, true).unwrap();
                 let mut engine = Engine::setup(channel, role).unwrap();
                 let listed = [REVEAL[0], REVEAL[1], Disclosure::OwnStandardErrors];
                 let input = (role == Role::First).then_some(OwnerInput { labels: &labels, weights: None, base_logit: -0.7 });
