@@ -368,8 +368,12 @@ pub(crate) fn opened(ledger: &Ledger, side: Side, scored: &str) -> Vec<Opened> {
                     ("owner", format!("{columns} of decisions with {count} shared entries in all; no score"))
                 }
                 Disclosure::MetricsToOwner => ("owner", "figures on the test users".to_owned()),
-                Disclosure::ConvergedAndInRange if times == 1 => ("both", "one bit: the training converged and stayed in range".to_owned()),
-                Disclosure::ConvergedAndInRange => ("both", format!("{times} bits, one a trained part: it converged and stayed in range")),
+                Disclosure::ConvergedAndInRange if times == 1 => {
+                    ("both", "two bits: the weights are near the optimum, and predictors stayed in range".to_owned())
+                }
+                Disclosure::ConvergedAndInRange => {
+                    ("both", format!("{most} bits of {times} end checks: whether weights are near, and predictors in range"))
+                }
             };
             Opened { item: item.name().to_owned(), to: to.to_owned(), what }
         })

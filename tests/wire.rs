@@ -14,10 +14,10 @@ use colift::recipe::Recipe;
 use colift::run::owner::OwnerOutcome;
 use colift::run::partner::PartnerOutcome;
 use colift::run::{Outcome, Prepared};
-use colift::training::cost::{declare_training, declare_trainings};
+use colift::training::cost::{declare_training, declare_with};
 use colift::training::heads::Head;
 use colift::training::opening::OPENING_KINDS;
-use colift::training::schedule::{PublicSizes, Schedule};
+use colift::training::schedule::{Extra, PublicSizes, Schedule};
 use colift::training::secure::Trained;
 use colift::training::twin::logits;
 use colift_channel::memory::pair;
@@ -131,6 +131,29 @@ fn same(name: &str, left: &[Entry], right: &[Entry]) {
     assert_eq!(left.len(), right.len(), "{name}: one log is longer");
 }
 
+/// Fails unless two logs are alike up to the bits that their end checks opened: the same up to the first check's, and after the last
+/// one's; where both took as many steps between, the same throughout.
+fn alike(name: &str, left: &[Entry], right: &[Entry]) {
+    let checks = |log: &[Entry]| (0..log.len()).filter(|at| log[*at].kind.code == 0x0581).collect::<Vec<_>>();
+    let (ours, theirs) = (checks(left), checks(right));
+    if left.len() == right.len() && ours.len() == theirs.len() {
+        return same(name, left, right);
+    }
+    let ends = |checks: &[usize]| (checks[1] + 1, checks[checks.len() - 1] + 1);
+    let ((first, last), (others_first, others_last)) = (ends(&ours), ends(&theirs));
+    same(name, &left[..first], &right[..others_first]);
+    same(name, &left[last..], &right[others_last..]);
+}
+
+/// The steps that a training took after the planned ones, as both sides have them.
+fn extra(run: &Recorded) -> Vec<Vec<Extra>> {
+    let of = |first: &Trained, more: &[Trained]| std::iter::once(first).chain(more).map(|head| head.extra.clone()).collect::<Vec<_>>();
+    let (Ok(Ok(Outcome::Owner(owner))), Ok(Ok(Outcome::Partner(partner)))) = (&run.owner.0, &run.partner.0) else { panic!("no outcome") };
+    let (ours, theirs) = (of(&owner.trained, &owner.more_trained), of(&partner.trained, &partner.more_trained));
+    assert_eq!(ours, theirs);
+    ours
+}
+
 /// The end of a run: the owner says it, the partner answers.
 fn declare_end(meter: &mut Meter, owner: bool) {
     if owner {
@@ -152,8 +175,8 @@ fn kinds_lengths_and_order_follow_from_public_sizes_only() {
         let name = format!("{content:?}");
         let other = recorded(&world(SMALL, content, 100 + index as u64, &terms));
         let [others_owner, others_partner] = other.logs(&name);
-        same(&name, owner, others_owner);
-        same(&name, partner, others_partner);
+        alike(&name, owner, others_owner);
+        alike(&name, partner, others_partner);
     }
     // The two ends saw the same messages, each direction in its order.
     for (own, peers) in [(owner, partner), (partner, owner)] {
@@ -177,8 +200,8 @@ fn runs_of_other_tasks_follow_from_public_sizes_only() {
             let name = format!("{task}, {content:?}");
             let other = recorded(&world(SMALL, content, seed, &terms));
             let [others_owner, others_partner] = other.logs(&name);
-            same(&name, owner, others_owner);
-            same(&name, partner, others_partner);
+            alike(&name, owner, others_owner);
+            alike(&name, partner, others_partner);
         }
     }
 }
@@ -191,7 +214,9 @@ fn a_hurdle_opens_two_trainings_and_one_variance_and_costs_what_is_declared() {
     let run = recorded(&world);
     let logs = run.logs("hurdle");
     let count = |log: &[Entry], code: u16| log.iter().filter(|entry| entry.kind.code == code && entry.direction == Direction::Sent).count();
-    for (code, owners, partners) in [(0x0580, 2, 2), (0x0581, 2, 2), (0x0583, 0, 2), (0x0584, 0, 0), (0x0585, 0, 1)] {
+    let extra = extra(&run);
+    let checks = 2 + extra.iter().map(Vec::len).sum::<usize>();
+    for (code, owners, partners) in [(0x0580, 2, 2), (0x0581, checks, checks), (0x0583, 0, 2), (0x0584, 0, 0), (0x0585, 0, 1)] {
         assert_eq!((count(logs[0], code), count(logs[1], code)), (owners, partners), "{code:#06x}");
     }
     for ended in [&run.owner.0, &run.partner.0] {
@@ -207,7 +232,8 @@ fn a_hurdle_opens_two_trainings_and_one_variance_and_costs_what_is_declared() {
         let schedule = Schedule::new(head.sizes(terms, label, SMALL.common - SMALL.test, columns)).unwrap();
         schedule.with_residual_variance(head == Head::LogAmount)
     };
-    let (owner, partner) = declare_trainings(&Head::all(terms).map(schedule).collect::<Vec<_>>()).unwrap();
+    let schedules: Vec<Schedule> = Head::all(terms).map(schedule).collect();
+    let (owner, partner) = declare_with(&schedules.iter().zip(extra).collect::<Vec<_>>()).unwrap();
     for (log, declared) in logs.into_iter().zip([owner, partner]) {
         let first = log.iter().position(|entry| entry.kind.code == 0x0301).unwrap();
         let last = log.iter().rposition(|entry| matches!(entry.kind.code, 0x0580 | 0x0585)).unwrap();
@@ -253,14 +279,14 @@ fn a_run_by_vole_follows_from_public_sizes_only() {
         let name = format!("{content:?}");
         let other = recorded(&world(SMALL, content, 500 + index as u64, &terms));
         let [others_owner, others_partner] = other.logs(&name);
-        same(&name, owner, others_owner);
-        same(&name, partner, others_partner);
+        alike(&name, owner, others_owner);
+        alike(&name, partner, others_partner);
     }
 }
 
 #[test]
-fn a_run_that_does_not_converge_looks_the_same_up_to_its_listed_bit() {
-    let terms = Terms { range: [-2.0, 2.0], ..Terms::default() };
+fn a_run_that_does_not_converge_looks_the_same_up_to_its_listed_bits() {
+    let terms = Terms { range: [-2.0, 2.0], extra_steps: 0, ..Terms::default() };
     let well = recorded(&world(SMALL, Content::Noise, 5, &terms));
     let badly = recorded(&world(SMALL, Content::Strong, 6, &terms));
     let [owner, partner] = well.logs("noise");
@@ -581,7 +607,8 @@ fn a_whole_run_costs_what_is_declared() {
         let run = recorded(&world);
         let logs = run.logs("run");
         // The training alone: from the first message of the joint coin to the shares of weights.
-        let (owner, partner) = declare_training(&schedule(sizes, &world.owner)).unwrap();
+        let (planned, extra) = (schedule(sizes, &world.owner), extra(&run));
+        let (owner, partner) = declare_with(&[(&planned, extra[0].clone())]).unwrap();
         for (log, declared) in logs.into_iter().zip([owner, partner]) {
             let first = log.iter().position(|entry| entry.kind.code == 0x0301).unwrap();
             let last = log.iter().rposition(|entry| entry.kind.code == 0x0580).unwrap();

@@ -151,7 +151,7 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
     let trained = train(&mut engine, &mut channel, &features, input, &schedule, &mut ledger, &|_, _| ())?;
     let counters = channel.counters();
     clock.end(counters);
-    let (owner, partner) = declare_with(&[(&schedule, trained.extra_spans.clone())])?;
+    let (owner, partner) = declare_with(&[(&schedule, trained.extra.clone())])?;
     let declared = match side {
         Side::Owner => owner.counters(),
         Side::Partner => partner.counters(),
@@ -160,7 +160,7 @@ fn training(side: Side, spec: &PartySpec, data: DataSpec, l2: f64, stop: &StopFl
         cost: clock.cost(counters),
         declared_bytes: declared.bytes_sent,
         messages_sent: counters.since(before).messages_sent,
-        passes: schedule.gate_rows() as f64 / data.rows as f64 + trained.extra_spans.len() as f64,
+        passes: schedule.gate_rows() as f64 / data.rows as f64 + trained.extra.len() as f64,
         intercept: trained.intercept,
         coefficients: trained.coefficients,
     };

@@ -74,7 +74,9 @@ impl Disclosure {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            Self::ConvergedAndInRange => "both sides learn one bit: whether the training converged with all logits inside the agreed range",
+            Self::ConvergedAndInRange => {
+                "both sides learn two bits an end check, of which there are at most 1 + max_extra_steps for each trained part: whether the weights are near the optimum, and whether predictors stayed in range"
+            }
             Self::DecisionsToOwner => {
                 "the owner learns the listed decisions of a scoring (decile, top share, yes or no) about its users and no score: for each shared user whether the partner's part lifts it over a line that both parts draw together"
             }

@@ -9,7 +9,7 @@ use super::calibrate::Link;
 use crate::contract::{Disclosure, Matching, SharedJob, TaskTerms};
 use crate::error::Failure;
 use crate::run::{decisions, protocol};
-use crate::training::cost::declare_trainings;
+use crate::training::cost::{declare_most, declare_trainings};
 use crate::training::heads::Head;
 use crate::training::memory::least_bytes;
 use crate::training::schedule::Schedule;
@@ -54,6 +54,8 @@ pub struct Forecast {
     pub seconds: f64,
     /// Least memory of the owner's and the partner's program in bytes.
     pub memory: [u64; 2],
+    /// Bytes that each side sends and seconds, where a training needs every step that the contract allows; None without a training.
+    pub most: Option<([u64; 2], f64)>,
 }
 
 /// One stage as both sides count it.
@@ -87,7 +89,8 @@ pub fn forecast(shared: &SharedJob, sizes: &Sizes, link: &Link) -> Result<Foreca
         memory: [PROGRAM_MEMORY + ROW_MEMORY * sizes.rows[0], PROGRAM_MEMORY + ROW_MEMORY * sizes.rows[1]],
         ..Forecast::default()
     };
-    for stage in [matching(shared, sizes)?, training(shared, sizes, &mut forecast.memory)?] {
+    let (planned, most) = training(shared, sizes, &mut forecast.memory)?;
+    for stage in [&matching(shared, sizes)?, &planned] {
         for (sent, meter) in forecast.sent.iter_mut().zip([stage.owner, stage.partner]) {
             *sent += meter.counters().bytes_sent;
         }
@@ -96,6 +99,11 @@ pub fn forecast(shared: &SharedJob, sizes: &Sizes, link: &Link) -> Result<Foreca
     }
     for sent in &mut forecast.sent {
         *sent += shared.canonical().len() as u64 + AGREEMENT;
+    }
+    if shared.training().is_some() {
+        let more = |most: Meter, planned: Meter| most.counters().bytes_sent - planned.counters().bytes_sent;
+        let sent = [forecast.sent[0] + more(most.owner, planned.owner), forecast.sent[1] + more(most.partner, planned.partner)];
+        forecast.most = Some((sent, forecast.seconds + most.seconds(link) - planned.seconds(link)));
     }
     Ok(forecast)
 }
@@ -156,10 +164,9 @@ fn matching(shared: &SharedJob, sizes: &Sizes) -> Result<Stage, Failure> {
     Ok(stage)
 }
 
-/// The training, if there is one.
-fn training(shared: &SharedJob, sizes: &Sizes, memory: &mut [u64; 2]) -> Result<Stage, Failure> {
-    let mut stage = Stage::default();
-    let Some(terms) = shared.training() else { return Ok(stage) };
+/// The training, if there is one: as planned, and the most that it can cost.
+fn training(shared: &SharedJob, sizes: &Sizes, memory: &mut [u64; 2]) -> Result<(Stage, Stage), Failure> {
+    let Some(terms) = shared.training() else { return Ok((Stage::default(), Stage::default())) };
     let rows = (sizes.matched as f64 * (1.0 - terms.test_share)).round().max(1.0) as usize;
     let columns = (sizes.features[0].max(1) as usize, sizes.features[1].max(1) as usize);
     let errors = shared.reveals(Disclosure::OwnStandardErrors);
@@ -173,8 +180,9 @@ fn training(shared: &SharedJob, sizes: &Sizes, memory: &mut [u64; 2]) -> Result<
             *memory = (*memory).max(least_bytes(schedule, owner)?);
         }
     }
-    (stage.owner, stage.partner) = declare_trainings(&schedules)?;
-    let counters = stage.owner.counters();
-    stage.work = A_BYTE * (counters.bytes_sent + counters.bytes_received) as f64;
-    Ok(stage)
+    let stage = |(owner, partner): (Meter, Meter)| {
+        let counters = owner.counters();
+        Stage { owner, partner, work: A_BYTE * (counters.bytes_sent + counters.bytes_received) as f64 }
+    };
+    Ok((stage(declare_trainings(&schedules)?), stage(declare_most(&schedules)?)))
 }

@@ -74,7 +74,7 @@ pub fn page(shared: &SharedJob, met: &Met, cases: &[Case]) -> String {
         bytes(met.link.bytes_a_second[1] as u64)
     ));
     for case in cases {
-        let Forecast { sent, waits, seconds, memory } = case.forecast;
+        let Forecast { sent, waits, seconds, memory, .. } = case.forecast;
         line(format!(
             "  with {} shared users: about {}, the owner sends {}, the partner {}, {} waits, memory {} and {}",
             grouped(case.matched),
@@ -85,6 +85,14 @@ pub fn page(shared: &SharedJob, met: &Met, cases: &[Case]) -> String {
             bytes(memory[0]),
             bytes(memory[1])
         ));
+        if let Some((sent, seconds)) = case.forecast.most {
+            line(format!(
+                "    at most, where the labels need all further steps: about {}, the owner sends {}, the partner {}",
+                duration(seconds),
+                bytes(sent[0]),
+                bytes(sent[1])
+            ));
+        }
     }
     line("  reading the files comes on top; bytes are exact for these sizes, time is a model (docs/protocols/plan.md)".to_owned());
     out
@@ -103,7 +111,10 @@ fn about(item: Disclosure, shared: &SharedJob, matched: u64) -> String {
         Disclosure::ScoresToOwner => format!("{}, from the scoring", users(1.0)),
         Disclosure::OwnWeights | Disclosure::OwnStandardErrors => "a number a feature, after the training".to_owned(),
         Disclosure::ResidualVarianceToOwner => "a number a label, after the training".to_owned(),
-        Disclosure::ConvergedAndInRange => "a bit a trained part, at its end".to_owned(),
+        Disclosure::ConvergedAndInRange => {
+            let most = shared.training().map_or(0, |terms| 2 * (1 + terms.max_extra_steps));
+            format!("two bits a trained part at its end, at most {most} where it needs all further steps")
+        }
         Disclosure::MetricsToOwner => "figures, at the end".to_owned(),
     }
 }

@@ -183,7 +183,7 @@ fn in_label_units(trained: &Trained, own: &HeadLabels) -> Trained {
         coefficients: weights.coefficients,
         residual_variance: trained.residual_variance,
         standard_errors,
-        extra_spans: trained.extra_spans.clone(),
+        extra: trained.extra.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::training::family::Family;
 use crate::training::hessian::{cross_plan, own_plan};
 use crate::training::inference::forms_plan;
 use crate::training::opening;
-use crate::training::schedule::{HessianPrecision, Schedule, SolverPlan, Step};
+use crate::training::schedule::{Care, Extra, HessianPrecision, Schedule, SolverPlan, Step};
 use crate::training::secure::{backward_plan, forward_plan};
 use crate::training::solver::inner_plan;
 use crate::training::variance;
@@ -82,7 +82,7 @@ impl Ends {
     ) -> Result<(), AlgebraError> {
         self.gradient(step.rows, gates, schedule)?;
         if step.hessian_rows > 0 {
-            let precision = schedule.precision(step.hessian_rows, span);
+            let precision = schedule.precision(step.hessian_rows, span, step.care);
             if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) && !schedule.secret_start() {
                 self.constant_hessian(step.hessian_rows, &precision)?;
             } else {
@@ -94,9 +94,16 @@ impl Ends {
     }
 
     /// A step with an end check.
-    fn check(&mut self, step: &Step, schedule: &Schedule, span: usize, widened: bool) -> Result<(), AlgebraError> {
-        let (size, solver) = (self.size(), schedule.check_solver(step));
-        self.evaluate(step, &schedule.check_gates(step, span), schedule, span, solver)?;
+    fn check(
+        &mut self,
+        step: &Step,
+        schedule: &Schedule,
+        solver: &SolverPlan,
+        (span, other): (usize, bool),
+        applied: bool,
+    ) -> Result<(), AlgebraError> {
+        let size = self.size();
+        self.evaluate(step, &schedule.check_gates(step, span, other), schedule, span, solver)?;
         self.both(|meter, role| {
             solver.declare_solve(meter, role, size)?;
             solver.declare_residual(meter, role, size)
@@ -108,6 +115,8 @@ impl Ends {
         let held = schedule.held.is_some() && step.hessian_rows == 0;
         self.each(|meter, role| {
             compare::declare_all_within(meter, role, 4 * size, ring50::BITS);
+            compare::declare_all_within(meter, role, size, ring50::BITS);
+            pair::declare_and(meter, Form::Columns, 1);
             compare::declare_all_within(meter, role, 1, ring50::BITS);
             pair::declare_and(meter, Form::Columns, 1);
             if held {
@@ -120,7 +129,7 @@ impl Ends {
             opening::declare_end_check(meter);
         });
         // Where predictors left the span the step is not applied.
-        if !widened {
+        if applied {
             self.applied(step);
         }
         Ok(())
@@ -165,7 +174,7 @@ impl Ends {
     /// [`crate::training::inference`].
     fn standard_errors(&mut self, schedule: &Schedule, span: usize) -> Result<(), AlgebraError> {
         let ((owner, partner), rows, size) = (self.widths, schedule.sizes.rows, self.size());
-        let precision = schedule.precision(rows, span);
+        let precision = schedule.precision(rows, span, Care::Close);
         let gates = schedule.slope_gates(span);
         if !gates.is_empty() && schedule.sizes.family != Family::Gamma {
             self.both_ways(&forward_plan(rows, owner)?, &forward_plan(rows, partner)?);
@@ -217,33 +226,33 @@ pub fn declare_trainings(schedules: &[Schedule]) -> Result<(Meter, Meter), Failu
 /// # Errors
 /// As [`declare_training`].
 pub fn declare_most(schedules: &[Schedule]) -> Result<(Meter, Meter), Failure> {
-    let most = schedules.iter().map(|schedule| (schedule, vec![schedule.widest(); schedule.max_extra]));
+    let most = schedules.iter().map(|schedule| (schedule, vec![Extra { span: schedule.widest(), again: false }; schedule.max_extra]));
     declare_with(&most.collect::<Vec<_>>())
 }
 
-/// What trainings cost whose steps after the planned ones had these spans ([`crate::training::secure::Trained::extra_spans`]).
+/// What trainings cost with these steps after the planned ones ([`crate::training::secure::Trained::extra`]).
 ///
 /// # Errors
 /// As [`declare_training`].
-pub fn declare_with(trainings: &[(&Schedule, Vec<usize>)]) -> Result<(Meter, Meter), Failure> {
+pub fn declare_with(trainings: &[(&Schedule, Vec<Extra>)]) -> Result<(Meter, Meter), Failure> {
     let mut ends = Ends { owner: Meter::default(), partner: Meter::default(), widths: (0, 0) };
     ends.each(Engine::declare_setup);
-    for (schedule, extra_spans) in trainings {
+    for (schedule, extra) in trainings {
         ends.widths = (schedule.sizes.owner_columns + 1, schedule.sizes.partner_columns);
-        declare_one(&mut ends, schedule, extra_spans)?;
+        declare_one(&mut ends, schedule, extra)?;
     }
     Ok((ends.owner, ends.partner))
 }
 
 /// One training after the setup.
-fn declare_one(ends: &mut Ends, schedule: &Schedule, extra_spans: &[usize]) -> Result<(), Failure> {
+fn declare_one(ends: &mut Ends, schedule: &Schedule, extra: &[Extra]) -> Result<(), Failure> {
     let widths = ends.widths;
     let size = ends.size();
     if let Some(start) = &schedule.start {
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
         if start.hessian_rows > 0 {
-            let precision = schedule.precision(start.hessian_rows, 0);
+            let precision = schedule.precision(start.hessian_rows, 0, Care::Rough);
             if schedule.secret_start() {
                 ends.hessian(start.hessian_rows, &precision)?;
             } else {
@@ -260,10 +269,10 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule, extra_spans: &[usize]) -> R
         ends.solve(solver)?;
         ends.applied(step);
     }
-    let after = |place: usize, span: usize| extra_spans.get(place).is_some_and(|next| *next > span);
-    ends.check(&schedule.last, schedule, 0, after(0, 0))?;
-    for (place, span) in extra_spans.iter().enumerate() {
-        ends.check(&schedule.extra(place), schedule, *span, after(place + 1, *span))?;
+    let applied = |place: usize| extra.get(place).is_none_or(|next| !next.again);
+    ends.check(&schedule.last, schedule, schedule.check_solver(), (0, true), applied(0))?;
+    for (place, one) in extra.iter().enumerate() {
+        ends.check(&schedule.extra(place), schedule, schedule.later_solver(place), (one.span, place % 2 == 1), applied(place + 1))?;
     }
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);
@@ -272,7 +281,7 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule, extra_spans: &[usize]) -> R
         opening::declare_residual_sum(&mut ends.owner, &mut ends.partner);
     }
     if schedule.standard_errors {
-        ends.standard_errors(schedule, extra_spans.last().copied().unwrap_or_default())?;
+        ends.standard_errors(schedule, extra.last().map_or(0, |last| last.span))?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::training::features::Direction;
 use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::opening::{self, Ledger};
 use crate::training::response::Response;
-use crate::training::schedule::{STEP_BITS, Schedule, Start};
+use crate::training::schedule::{Care, STEP_BITS, Schedule, Start};
 use crate::training::secure::Party;
 use crate::training::solver::solve_many;
 use colift_algebra::AlgebraError;
@@ -55,7 +55,7 @@ pub(crate) fn standard_errors(
 ) -> Result<Vec<f64>, Failure> {
     let (rows, size, own) = (party.features.rows(), party.size(), party.features.width());
     // Step 1: the Hessian of all rows.
-    let precision = schedule.precision(rows, span);
+    let precision = schedule.precision(rows, span, Care::Close);
     let shares = match schedule.sizes.family {
         Family::Logistic | Family::Poisson => {
             let slopes = party.slopes(w, &schedule.slope_gates(span), response)?;

@@ -15,7 +15,7 @@
 
 use crate::error::Failure;
 use crate::training::family::Family;
-use crate::training::schedule::{COLUMN_BITS, Schedule, WEIGHT_BITS};
+use crate::training::schedule::{COLUMN_BITS, Schedule, WEIGHT_BITS, period};
 use crate::training::series::{self, Gap};
 use crate::training::twin::{Target, sigmoid};
 use colift_algebra::gate::{Function, GatePlan, Series};
@@ -213,7 +213,7 @@ fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> R
     let (family, span) = (schedule.sizes.family, schedule.span(place));
     let base = if family == Family::Logistic { base_logit } else { 0.0 };
     let (low, high) = (base + span.interval.low, base + span.interval.high);
-    let (centre, period) = (f64::midpoint(low, high), span.period());
+    let (centre, period) = (f64::midpoint(low, high), period(gate.frequency));
     let bound = f64::from(1u32 << span.function_bits);
     let exponential = matches!(family, Family::Poisson | Family::Gamma);
     let function: fn(f64) -> f64 = match family {

@@ -12,6 +12,7 @@ use colift_algebra::symmetric::SharedMatrix;
 use colift_algebra::{AlgebraError, lift};
 use colift_channel::Meter;
 use colift_correlation::Role;
+use serde::{Deserialize, Serialize};
 
 mod steps;
 
@@ -22,7 +23,7 @@ pub const WEIGHT_BITS: u32 = 20;
 /// Fraction bits of gradients and steps.
 pub const STEP_BITS: u32 = 24;
 /// Fraction bits of the Hessian.
-pub const HESSIAN_BITS: u32 = 16;
+pub const HESSIAN_BITS: u32 = 20;
 /// Fraction bits of the ridge matrix in the product with the weights.
 pub const RIDGE_BITS: u32 = 24;
 /// Largest absolute value of a whitened column.
@@ -48,12 +49,24 @@ const MOST_WEIGHT_BITS: u32 = 6;
 const MOST_FUNCTION_BITS: u32 = 12;
 /// Of the end check's bound what rounding may take in each direction, in standard errors.
 const ROUNDING: f64 = 0.02;
+/// Every second end check has a period that is longer by this factor.
+const OTHER_PERIOD: f64 = 1.18;
+/// From this further step on each span is at least the second one, and from twice as many on the third.
+const WIDER_AFTER: usize = 2;
+/// How much smaller slopes are resolved by steps that take the most care.
+const FINER_SLOPES: f64 = 32.0;
+/// From this further step on the solver is the late one.
+const LATE: usize = 2;
 /// Half widths of the wider intervals.
 const WIDER: [f64; 2] = [32.0, 80.0];
 /// What an exponential function's interval is widened by on either side.
 const EXPONENTIAL_WIDER: f64 = 1.5;
 /// Rows of a later step's Hessian, at most.
 const EXTRA_HESSIAN_ROWS: usize = 1 << 17;
+/// How much flatter than usual a direction may be of which the end check assumes no more.
+const USUAL_OVER_SLOW: f64 = 30.0;
+/// Weights that are as large as the largest one, at most.
+const LARGE_WEIGHTS: usize = 16;
 /// Rows beyond the interval that the end check tolerates: this many, and this share of all, which is what the series are off by.
 const STRAY_ROWS: (f64, f64) = (2.0, 5e-4);
 /// Fewest training rows. More weights than rows are fine: the ridge determines what rows do not.
@@ -121,6 +134,19 @@ pub struct Step {
     pub momentum: f64,
     /// Rows of its new Hessian, the first ones; 0 where it keeps the one before.
     pub hessian_rows: usize,
+    /// How closely it follows flat directions.
+    pub care: Care,
+}
+
+/// How closely a step follows directions in which the objective is flat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// A step on the way: a rough solution is as good.
+    Rough,
+    /// A step near the end.
+    Close,
+    /// A step that is needed because others were not enough: with more bits of the slopes, too.
+    Fine,
 }
 
 /// The first step, from the constant model: its residuals are the owner's own, its slopes are one public number.
@@ -314,7 +340,13 @@ impl Span {
     /// The period in z.
     #[must_use]
     pub fn period(&self) -> f64 {
-        (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / self.frequency as f64
+        period(self.frequency)
+    }
+
+    /// The same interval with a longer period: predictors periods away, which one of the two takes for others, the other does not.
+    fn other(&self) -> Self {
+        let frequency = 2 * (self.frequency as f64 / (2.0 * OTHER_PERIOD)).floor() as u64;
+        Self { frequency, harmonics: other_harmonics(self.harmonics), ..*self }
     }
 
     /// The wider ones after this one, with the same centre.
@@ -336,6 +368,26 @@ impl Span {
             }
         }
     }
+}
+
+/// The period in z of a gate's frequency.
+#[must_use]
+pub fn period(frequency: u64) -> f64 {
+    (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / frequency as f64
+}
+
+/// Harmonics of a longer period that follow a function as closely.
+fn other_harmonics(harmonics: usize) -> usize {
+    (OTHER_PERIOD * harmonics as f64).round() as usize
+}
+
+/// A step after the planned ones, as it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// The place of its span.
+    pub span: usize,
+    /// Whether it took the weights of the step before once more, on a wider span.
+    pub again: bool,
 }
 
 /// Everything public about a training.
@@ -367,6 +419,8 @@ pub struct Schedule {
     pub fine_solver: SolverPlan,
     /// The linear solver of the steps after the planned ones.
     pub extra_solver: SolverPlan,
+    /// The same of the last ones.
+    pub late_solver: SolverPlan,
     /// The usual slope of a row: p(1 − p) in the middle of the signed bucket, or 1, times the mean weight.
     pub usual_slope: f64,
     /// Fraction bits of the residuals.
@@ -446,7 +500,12 @@ impl Schedule {
             let fixed = matches!(sizes.family, Family::Linear | Family::Gamma);
             let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
             let share = course.share_of_tolerance;
-            let rounding = (ROUNDING * share).max(if sizes.family == Family::Linear { 0.0 } else { 1.5 * noise });
+            let rounding = match sizes.family {
+                Family::Logistic => ROUNDING.max(1.5 * noise),
+                Family::Linear => ROUNDING * share,
+                // Residuals of rows with large means are rounded like all others, so some directions have more of it.
+                Family::Poisson | Family::Gamma => (ROUNDING * share).max(2.5 * noise),
+            };
             let bound = (sizes.tolerance * share).powi(2) + columns as f64 * rounding * rounding;
             Ok(Self {
                 sizes,
@@ -463,6 +522,7 @@ impl Schedule {
                 solver: if fresh { course.solvers.newton.cheapest(columns)? } else { course.solvers.newton },
                 fine_solver: course.solvers.fine,
                 extra_solver: if fixed { course.solvers.extra } else { course.solvers.extra.cheapest(columns)? },
+                late_solver: if fixed { course.solvers.late } else { course.solvers.late.cheapest(columns)? },
                 usual_slope: course.usual_slope,
                 // Residuals of a logistic model are at most 1.
                 result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
@@ -498,13 +558,42 @@ impl Schedule {
     /// The solver of a planned step.
     #[must_use]
     pub fn solver(&self, step: &Step) -> &SolverPlan {
-        if step.hessian_rows > 0 { &self.solver } else { &self.fine_solver }
+        match (step.hessian_rows, step.care) {
+            (0, _) => &self.fine_solver,
+            (_, Care::Rough) => &self.solver,
+            _ => &self.extra_solver,
+        }
     }
 
-    /// The solver of a step with an end check.
+    /// The solver of the planned step with an end check.
     #[must_use]
-    pub fn check_solver(&self, step: &Step) -> &SolverPlan {
-        if step.hessian_rows > 0 { &self.extra_solver } else { &self.fine_solver }
+    pub fn check_solver(&self) -> &SolverPlan {
+        if self.last.hessian_rows > 0 { &self.extra_solver } else { &self.fine_solver }
+    }
+
+    /// The solver of the step after the planned ones and `done` others: the later, the flatter the directions that it reaches.
+    #[must_use]
+    pub fn later_solver(&self, done: usize) -> &SolverPlan {
+        match self.extra_hessian_rows {
+            0 => &self.fine_solver,
+            _ if done < LATE => &self.extra_solver,
+            _ => &self.late_solver,
+        }
+    }
+
+    /// Curvature by which the end check divides what a solver did not reach: no direction of usual curvature is as flat.
+    #[must_use]
+    pub fn slow(&self, solver: &SolverPlan) -> f64 {
+        solver.lower.max(self.usual_slope / USUAL_OVER_SLOW)
+    }
+
+    /// Largest weight on a whitened column for which the columns' rounding moves no coefficient visibly: the variance of the predictors'
+    /// error stays below 1/(2√n) with up to 16 such weights.
+    #[must_use]
+    pub fn largest_weight(&self) -> f64 {
+        let variance = f64::from(-2 * COLUMN_BITS as i32).exp2() / 12.0;
+        let large = self.weights().min(LARGE_WEIGHTS) as f64;
+        (0.5 / ((self.sizes.rows as f64).sqrt() * variance * large)).sqrt()
     }
 
     /// The step after the planned ones and `done` others.
@@ -512,7 +601,13 @@ impl Schedule {
     pub fn extra(&self, done: usize) -> Step {
         let fixed = matches!(self.sizes.family, Family::Linear | Family::Gamma);
         let hessian_rows = if fixed && done > 0 { 0 } else { self.extra_hessian_rows };
-        Step { damping: 1.0, momentum: 0.0, hessian_rows, ..self.last }
+        Step { damping: 1.0, momentum: 0.0, hessian_rows, care: Care::Fine, ..self.last }
+    }
+
+    /// The least span of a step after the planned ones and `done` others: predictors far outside may be too few to be noticed.
+    #[must_use]
+    pub fn least_span(&self, done: usize) -> usize {
+        if self.sizes.family == Family::Logistic { self.widest().min(done / WIDER_AFTER) } else { 0 }
     }
 
     /// Most predictors beyond the interval that the end check lets pass.
@@ -548,7 +643,7 @@ impl Schedule {
     /// The gates of the slopes of all rows, on a span.
     #[must_use]
     pub fn slope_gates(&self, span: usize) -> Vec<GatePlan> {
-        self.gates(&Step { hessian_rows: self.sizes.rows, ..self.last }, span)
+        self.gates(&Step { hessian_rows: self.sizes.rows, care: Care::Close, ..self.last }, span)
     }
 
     /// Whether the start's slopes are the owner's secret.
@@ -573,28 +668,30 @@ impl Schedule {
 
     /// Precision of a Hessian on so many rows, whose slopes come from a span.
     #[must_use]
-    pub fn precision(&self, rows: usize, span: usize) -> HessianPrecision {
+    pub fn precision(&self, rows: usize, span: usize, care: Care) -> HessianPrecision {
         // The slopes of a logistic model are at most 1/4.
         let largest = match self.sizes.family {
             Family::Logistic => 0,
             Family::Linear | Family::Gamma => 2,
             Family::Poisson => 2 + self.span(span).function_bits,
         };
-        HessianPrecision::new(rows, self.usual_slope, largest + self.weight_bits)
+        let fine = care == Care::Fine && rows <= steps::SMALL_ROWS && self.sizes.family == Family::Logistic;
+        let usual = if fine { self.usual_slope / FINER_SLOPES } else { self.usual_slope };
+        HessianPrecision::new(rows, usual, largest + self.weight_bits)
     }
 
     /// The gates of a step on a span, one after the other over its rows: those of its Hessian, with residuals and slopes, and the
     /// others. A linear model has none.
     #[must_use]
     pub fn gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
-        balance(self.unbalanced(step, span))
+        balance(self.unbalanced(step, span, false))
     }
 
-    fn unbalanced(&self, step: &Step, place: usize) -> Vec<GatePlan> {
+    fn unbalanced(&self, step: &Step, place: usize, other: bool) -> Vec<GatePlan> {
         if self.sizes.family == Family::Linear {
             return Vec::new();
         }
-        let span = self.span(place);
+        let span = if other { self.span(place).other() } else { *self.span(place) };
         let scale = span.function_bits + self.weight_bits;
         // The slopes of a gamma model are its weights.
         let hessian_rows = if self.sizes.family == Family::Gamma { 0 } else { step.hessian_rows };
@@ -602,7 +699,7 @@ impl Schedule {
             rows: hessian_rows,
             first_bits: self.result_bits + scale,
             second_rows: hessian_rows,
-            second_bits: self.precision(hessian_rows, place).slope_bits + scale,
+            second_bits: self.precision(hessian_rows, place, step.care).slope_bits + scale,
             last_bits: None,
             harmonics: span.harmonics,
             half: false,
@@ -610,16 +707,21 @@ impl Schedule {
             frequency: span.frequency,
             owner_uploads: 0,
         };
-        let harmonics = if place == 0 { step.harmonics } else { span.harmonics };
+        let harmonics = match (place, other) {
+            (0, false) => step.harmonics,
+            (0, true) => other_harmonics(step.harmonics),
+            _ => span.harmonics,
+        };
         let others = GatePlan { rows: step.rows - hessian_rows, second_rows: 0, harmonics, ..gate };
         [gate, others].into_iter().filter(|gate| gate.rows > 0).collect()
     }
 
-    /// The gates of an end check: with the half harmonic, and the number of predictors beyond the interval.
+    /// The gates of an end check: with the half harmonic, and the number of predictors beyond the interval. The planned one and every
+    /// second one after it have the other period than the step before it.
     #[must_use]
-    pub fn check_gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
+    pub fn check_gates(&self, step: &Step, span: usize, other: bool) -> Vec<GatePlan> {
         let check = |gate| GatePlan { half: true, last_bits: Some(RESULT_BITS), ..gate };
-        balance(self.unbalanced(step, span).into_iter().map(check).collect())
+        balance(self.unbalanced(step, span, other).into_iter().map(check).collect())
     }
 }
 
@@ -649,16 +751,16 @@ mod tests {
             for (place, span) in schedule.spans.iter().enumerate() {
                 assert!(span.period() >= 1.35 * (span.interval.high - span.interval.low) * 0.999);
                 assert_eq!(middle(span), middle(&schedule.spans[0]));
-                assert!(schedule.check_gates(&schedule.extra(0), place).iter().all(|gate| gate.level().is_ok()));
+                assert!(schedule.check_gates(&schedule.extra(0), place, true).iter().all(|gate| gate.level().is_ok()));
             }
         }
         for family in [Family::Poisson, Family::Gamma] {
             let schedule = Schedule::new(PublicSizes { family, ..sizes(10_000) }).unwrap();
-            assert!((0..=schedule.widest()).all(|place| schedule.check_gates(&schedule.extra(0), place)[0].level().is_ok()));
+            assert!((0..=schedule.widest()).all(|place| schedule.check_gates(&schedule.extra(0), place, true)[0].level().is_ok()));
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
         let wide = Schedule::new(wide).unwrap();
-        wide.check_gates(&wide.last, 0)[0].level().unwrap();
+        wide.check_gates(&wide.last, 0, true)[0].level().unwrap();
     }
 
     #[test]

@@ -19,6 +19,10 @@
 //! gate's interval than its series are off by. Where the weights are not near the step is applied as well and another one follows, with
 //! a new Hessian of the new weights; where predictors left the range it is not applied, and the next one takes the same weights on the
 //! next wider span of the gate. So up to `max_extra` times.
+//! A series has a period, and takes a predictor some periods away for another one. Checks therefore have two periods in turn, and steps
+//! before the first one have the other: weights at which both gradients vanish do not rest on such predictors.
+//! Weights on whitened columns must be small enough for the columns' fraction bits as well: rounding them moves predictors by
+//! ‖w‖·2^-COLUMN_BITS/√12, whose variance biases coefficients by about as much as itself, and √n makes that visible.
 //! Where the planned check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so
 //! that the Hessian cannot have moved far.
 //!
@@ -35,7 +39,9 @@ use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::inference::standard_errors;
 use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
-use crate::training::schedule::{COLUMN_BITS, Interval, RIDGE_BITS, STEP_BITS, Schedule, SolverPlan, Start, Step, WEIGHT_BITS};
+use crate::training::schedule::{
+    COLUMN_BITS, Care, Extra, Interval, RIDGE_BITS, STEP_BITS, Schedule, SolverPlan, Start, Step, WEIGHT_BITS,
+};
 use crate::training::solver::{Operator, Solved, decrement};
 use crate::training::variance::residual_variance;
 use colift_algebra::gate::{self, Gate, GatePlan, RESULT_BITS};
@@ -293,9 +299,8 @@ pub struct Trained {
     pub residual_variance: Option<f64>,
     /// Their standard errors, where the job lists them.
     pub standard_errors: Option<StandardErrors>,
-    /// The span of the gate in each step after the planned ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub extra_spans: Vec<usize>,
+    /// The steps after the planned ones.
+    pub extra: Vec<Extra>,
 }
 
 /// √diag(H⁻¹/n) of the own weights, to be multiplied by the root of the dispersion where that is not 1.
@@ -342,16 +347,18 @@ pub fn train(
         course.step(step)?;
     }
     step_done(0);
-    let mut bits = course.check(&schedule.last, ledger)?;
-    let mut extra_spans = Vec::new();
+    let mut bits = course.check(&schedule.last, schedule.check_solver(), true, ledger)?;
+    let mut extra = Vec::new();
     while bits != [true, true] {
-        if extra_spans.len() == schedule.max_extra {
+        if extra.len() == schedule.max_extra {
             return Err(not_converged(schedule, bits));
         }
-        step_done(1 + extra_spans.len() as u64);
-        let step = schedule.extra(extra_spans.len());
-        extra_spans.push(course.span);
-        bits = course.check(&step, ledger)?;
+        step_done(1 + extra.len() as u64);
+        let again = !course.applied;
+        course.span = course.span.max(schedule.least_span(extra.len()));
+        let (step, other) = (schedule.extra(extra.len()), extra.len() % 2 == 1);
+        extra.push(Extra { span: course.span, again });
+        bits = course.check(&step, schedule.later_solver(extra.len() - 1), other, ledger)?;
     }
     let Course { mut party, w, span, response, .. } = course;
     let response = response.as_ref();
@@ -376,7 +383,7 @@ pub fn train(
         let (intercept, coefficients) = split(errors);
         StandardErrors { intercept, coefficients }
     });
-    Ok(Trained { intercept, coefficients, residual_variance, standard_errors, extra_spans })
+    Ok(Trained { intercept, coefficients, residual_variance, standard_errors, extra })
 }
 
 /// A training on its way: this party's shares.
@@ -392,6 +399,8 @@ struct Course<'a> {
     operator: Option<Operator>,
     /// The gate's span.
     span: usize,
+    /// Whether the last step with an end check was applied.
+    applied: bool,
 }
 
 impl<'a> Course<'a> {
@@ -400,7 +409,7 @@ impl<'a> Course<'a> {
         let mut w = vec![0u64; size];
         // The constant model's own intercept is the owner's secret like its other shares.
         w[0] = ring50::from_real(response.as_ref().map_or(0.0, Response::constant_predictor), WEIGHT_BITS);
-        Self { party, schedule, response, before: w.clone(), w, last: vec![0; size], operator: None, span: 0 }
+        Self { party, schedule, response, before: w.clone(), w, last: vec![0; size], operator: None, span: 0, applied: true }
     }
 
     /// The first step, whose residuals are the owner's own.
@@ -423,7 +432,7 @@ impl<'a> Course<'a> {
 
     /// Shares of a Hessian whose slopes do not depend on the weights.
     fn fixed_hessian(&mut self, start: &Start) -> Result<Vec<u64>, AlgebraError> {
-        let precision = self.schedule.precision(start.hessian_rows, self.span);
+        let precision = self.schedule.precision(start.hessian_rows, self.span, Care::Rough);
         if !self.schedule.secret_start() {
             return constant_hessian(&mut self.party, start, &precision);
         }
@@ -446,7 +455,7 @@ impl<'a> Course<'a> {
             let shares = if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) {
                 self.fixed_hessian(&Start { hessian_rows: step.hessian_rows, damping: 1.0, slope: 1.0 })?
             } else {
-                hessian(&mut self.party, &slopes, &schedule.precision(step.hessian_rows, self.span))?
+                hessian(&mut self.party, &slopes, &schedule.precision(step.hessian_rows, self.span, step.care))?
             };
             self.operator = Some(Operator::new(&mut self.party, shares, solver)?);
         }
@@ -464,13 +473,12 @@ impl<'a> Course<'a> {
     }
 
     /// A step with an end check, which is applied whether the weights are near or not. Returns the opened bits: near, in range.
-    fn check(&mut self, step: &Step, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
+    fn check(&mut self, step: &Step, solver: &SolverPlan, other: bool, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
         let schedule = self.schedule;
-        let solver = schedule.check_solver(step);
-        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span), solver)?;
+        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span, other), solver)?;
         let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
         let solved = operator.solve_fully(&mut self.party, &g, solver)?;
-        let near = self.near(&g, &solved, solver.lower)?;
+        let near = self.near(&g, &solved, schedule.slow(solver))?;
         let held = match schedule.held.filter(|_| step.hessian_rows == 0) {
             Some(bound) => self.within(&self.last.clone(), bound, STEP_BITS)?,
             None => self.party.owner(),
@@ -481,8 +489,9 @@ impl<'a> Course<'a> {
         };
         let near = self.both(near, held)?;
         let bits = opening::end_check(self.party.channel, ledger, [near, ranged])?;
-        if !bits[1] && self.span < schedule.widest() {
-            // A gradient from a series beyond its interval leads away: the same weights once more, on the next wider span.
+        // A gradient from a series beyond its interval leads away: the same weights once more, on the next wider span.
+        self.applied = bits[1] || self.span == schedule.widest();
+        if !self.applied {
             self.span += 1;
         } else {
             apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
@@ -495,6 +504,9 @@ impl<'a> Course<'a> {
     fn near(&mut self, g: &[u64], solved: &Solved, lower: f64) -> Result<bool, Failure> {
         let (factors, product) = decrement(&mut self.party, g, solved, lower)?;
         let small = self.within(&factors, largest_factor(factors.len()), STEP_BITS)?;
+        // Rounded columns move predictors by 2^-9 of the weights' norm: more than that biases coefficients and no gradient shows it.
+        let weights = self.within(&self.w.clone(), self.schedule.largest_weight(), WEIGHT_BITS)?;
+        let small = self.both(small, weights)?;
         let bound = self.schedule.bound / self.schedule.sizes.rows as f64;
         let product = self.within(&[product], bound.min(LARGEST_PRODUCT), 2 * STEP_BITS)?;
         self.both(small, product)
@@ -574,7 +586,8 @@ fn not_converged(schedule: &Schedule, [near, ranged]: [bool; 2]) -> Failure {
             )
         }
         Family::Logistic => format!(
-            "{separated}: raise max_extra_steps in both jobs, raise l2, or leave out columns that are nearly copies of columns of the peer"
+            "{separated}: raise max_extra_steps in both jobs, raise l2, lower clip where columns have extreme values, or leave out columns \
+             that are nearly copies of columns of the peer"
         ),
     };
     Failure::new(Exit::NotConverged, 648, what).at(format!("end check {}", Disclosure::ConvergedAndInRange)).hint(hint)

@@ -12,6 +12,7 @@ use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
 use colift::run::{Outcome, Prepared, over, prepare};
 use colift::scoring;
+use colift::training::heads::Reading;
 use colift_channel::{Channel, ChannelError, Counters, Kind};
 use colift_primitives::rng::{Prg, Seed, os_bytes};
 use std::collections::HashSet;
@@ -137,6 +138,8 @@ pub struct Terms<'a> {
     pub rate: &'a str,
     /// `logit_range`.
     pub range: [f64; 2],
+    /// `max_extra_steps`.
+    pub extra_steps: u64,
 }
 
 pub const EVERYTHING: [&str; 6] =
@@ -144,7 +147,15 @@ pub const EVERYTHING: [&str; 6] =
 
 impl Default for Terms<'_> {
     fn default() -> Self {
-        Self { owner_memory: None, task: "logistic", matching: "ecdh", reveal: Some(&EVERYTHING), rate: "20-50%", range: [-8.0, 8.0] }
+        Self {
+            owner_memory: None,
+            task: "logistic",
+            matching: "ecdh",
+            reveal: Some(&EVERYTHING),
+            rate: "20-50%",
+            range: [-8.0, 8.0],
+            extra_steps: 6,
+        }
     }
 }
 
@@ -163,7 +174,7 @@ impl Terms<'_> {
         text += "max_rows = { owner = 100_000, partner = 100_000 }\n";
         writeln!(text, "matching = \"{}\"", self.matching).unwrap();
         if self.trains() {
-            writeln!(text, "label = \"label\"\nl2 = 0.01").unwrap();
+            writeln!(text, "label = \"label\"\nl2 = 0.01\nmax_extra_steps = {}", self.extra_steps).unwrap();
         }
         if self.trains() && !matches!(self.task, "linear" | "poisson") {
             writeln!(text, "expected_rate = \"{}\"", self.rate).unwrap();
@@ -279,7 +290,7 @@ pub fn score_world_with(sizes: Sizes, content: Content, seed: u64, opens: &str) 
             variances: Vec::new(),
         });
         let model = ModelFile {
-            schema: ModelSchema::V2,
+            schema: ModelSchema::V4,
             model_id: "0f".repeat(16),
             side,
             name: "case".into(),
@@ -289,7 +300,7 @@ pub fn score_world_with(sizes: Sizes, content: Content, seed: u64, opens: &str) 
             label: owner.then(|| "label".into()),
             earlier_labels: Vec::new(),
             more_heads: Vec::new(),
-            reading: None,
+            reading: owner.then(|| Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: 0.0 }),
             train_rows: 1,
             l2: 0.001,
             clip: 5.0,

@@ -2,7 +2,7 @@
 //!
 //! Chosen by plaintext simulation on the real sets and on made ones (docs/adr/0006, 0009, 0011, 0019).
 
-use super::{EXTRA_HESSIAN_ROWS, Family, PublicSizes, SolverPlan, Start, Step};
+use super::{Care, EXTRA_HESSIAN_ROWS, Family, PublicSizes, SolverPlan, Start, Step};
 
 /// Up to so many rows all steps and all Hessians use all rows.
 pub(super) const SMALL_ROWS: usize = THIRD_ROWS;
@@ -31,6 +31,10 @@ const EXPONENTIAL_HARMONICS: f64 = 2.0;
 /// Harmonics a logit of the interval. Slopes need the most; the residuals of steps that end far from the optimum the least: with
 /// 9, 11 and 12 on 20 logits the series are off by up to 7e-4, 2e-4 and 1e-4.
 const HESSIAN_HARMONICS: f64 = 0.6;
+/// The same with few rows, where it costs next to nothing and a test AUC of few users hangs on single pairs.
+const CLOSE_HARMONICS: f64 = 0.9;
+/// Up to so many.
+const CLOSE_ROWS: usize = 2_048;
 /// The same for residuals of the full steps.
 const NEAR_HARMONICS: f64 = 0.55;
 /// The same for residuals of the steps before.
@@ -59,6 +63,8 @@ const LARGEST_EIGENVALUE: f64 = 0.75;
 const EXTRA_LOWER: f64 = 0.001;
 /// The same for the first steps, which are rough in any case.
 const FIRST_LOWER: f64 = 0.004;
+/// How much further down the last of them reach.
+const LATE_SHARE: f64 = 0.2;
 /// ln 12: how far they shrink the slowest eigenvector within their bounds.
 const EXTRA_ACCURACY: f64 = 2.484_906_649_788;
 /// What of the end check's tolerance a family uses whose dispersion may be below 1: standard errors shrink with its root.
@@ -72,12 +78,13 @@ const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
 
-/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones.
+/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones, of the last of those.
 pub(super) struct Solvers {
     pub(super) newton: SolverPlan,
     pub(super) fine: SolverPlan,
     pub(super) inverse: SolverPlan,
     pub(super) extra: SolverPlan,
+    pub(super) late: SolverPlan,
 }
 
 /// What a family's trainings differ in.
@@ -120,7 +127,7 @@ pub(super) fn exponential_harmonics(width: f64) -> usize {
 
 /// A step of these rows with a new Hessian.
 fn step(rows: usize, hessian_rows: usize, damping: f64, harmonics: usize) -> Step {
-    Step { rows, harmonics, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows) }
+    Step { rows, harmonics, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows), care: Care::Rough }
 }
 
 /// A solver that converges by the factor e^−accuracy within its bounds.
@@ -136,12 +143,13 @@ fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
         fine: solver(upper, least, accuracy),
         inverse: solver(upper, least, INVERSE_ACCURACY),
         extra: solver(upper, least, EXTRA_ACCURACY),
+        late: solver(upper, LATE_SHARE * least, EXTRA_ACCURACY),
     }
 }
 
 /// Full steps with one Hessian, in the order they are made; the last one is the end check's.
 fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize) -> (Vec<Step>, Step) {
-    let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0 };
+    let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0, care: Care::Close };
     let mut full = momentum(count, spectrum).map(one);
     let last = full.next_back().unwrap_or(one((1.0, 0.0)));
     (full.collect(), last)
@@ -178,12 +186,12 @@ fn logistic(sizes: &PublicSizes, width: f64) -> Course {
 fn small_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
     let rows = sizes.rows;
     let (limit, mean) = sizes.weight();
-    let harmonics = hessian_harmonics(width);
+    let harmonics = if rows <= CLOSE_ROWS { harmonics(CLOSE_HARMONICS, width) } else { hessian_harmonics(width) };
     let all = solvers(LARGEST_EIGENVALUE * limit, mean * FIRST_LOWER, mean * EXTRA_LOWER, ACCURACY[0]);
-    let full = step(rows, rows, 1.0, harmonics);
+    let (rough, full) = (step(rows, rows, 1.0, harmonics), Step { care: Care::Close, ..step(rows, rows, 1.0, harmonics) });
     Course {
         start: Some(Start { hessian_rows: 0, damping: FIRST_DAMPING, slope: mean * bucket.variance.max(LEAST_START_SLOPE) }),
-        steps: vec![full; 3],
+        steps: vec![rough, rough, full],
         last: full,
         harmonics,
         // Residuals of very rare labels are small themselves: so must be their rounding.

@@ -105,8 +105,8 @@ fn reaches_the_twins_optimum_and_opens_what_is_listed() {
         println!("rows {rows}: objective gap {gap:.1e}, worst coefficient {worst:.3} standard errors");
         assert!(gap.abs() < 1e-5 && worst < 0.1);
         let item = |item, learned, told| opening::Opened { item, learned, told };
-        assert_eq!(trained.extra_spans, partners.extra_spans);
-        let checks = vec![item(Disclosure::ConvergedAndInRange, 2, 2); 1 + trained.extra_spans.len()];
+        assert_eq!(trained.extra, partners.extra);
+        let checks = vec![item(Disclosure::ConvergedAndInRange, 2, 2); 1 + trained.extra.len()];
         assert_eq!(opened, [checks.clone(), vec![item(Disclosure::OwnWeights, owner + 1, partner)]].concat());
         assert_eq!(partners_opened, [checks, vec![item(Disclosure::OwnWeights, partner, owner + 1)]].concat());
     }
@@ -156,7 +156,7 @@ fn standard_errors_are_the_twins_and_cost_what_is_declared() {
             }
         };
         let (a, b, ..) = run_pair(run(Role::First, &case.owner), run(Role::Second, &case.partner));
-        let declared = crate::training::cost::declare_with(&[(&schedule, a.0.extra_spans.clone())]).unwrap();
+        let declared = crate::training::cost::declare_with(&[(&schedule, a.0.extra.clone())]).unwrap();
         assert_eq!((a.1, b.1), (declared.0.counters(), declared.1.counters()));
         let x = concatenate(Axis(1), &[case.owner.view(), case.partner.view()]).unwrap();
         let target = twin::Target { family, labels: &labels, weights: None };
