@@ -63,6 +63,9 @@ impl Exit {
     }
 }
 
+/// Number of a peer whose data were refused: what it would bring to another attempt would be refused again.
+pub const PEERS_DATA: u16 = 1003;
+
 /// An error ready to be shown: `error[E0213]: …`, `where: …`, `try: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -148,7 +151,7 @@ impl Failure {
         let shared = [Exit::Contract, Exit::Overlap, Exit::NotConverged, Exit::Version].into_iter().find(|&exit| exit as u8 == code);
         match (code, shared) {
             (11, _) => Self::new(Exit::PeerKey, 462, what).hint("the other side refused our key and shows the reason"),
-            (13, _) => Self::new(Exit::PeerGone, 1002, what)
+            (13, _) => Self::new(Exit::PeerGone, PEERS_DATA, what)
                 .hint("the other side's own data failed a check of its program or of the contract; it shows the reason: ask there"),
             (18, _) => Self::new(Exit::PeerGone, 1002, what)
                 .hint("a rule of the other side refuses this run: its ledger of runs, or the contract's list of what is opened; ask there"),

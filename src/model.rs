@@ -1,4 +1,4 @@
-//! `model.json`: one party's half of a trained model, with the recipe of its columns. Versions 1 and 2 are read, others refused by name.
+//! `model.json`: one party's half of a trained model, with the recipe of its columns. Other schemas are refused by name.
 //!
 //! The file holds this side's weights only; the joint score of a user is the sum of both halves' logits.
 
@@ -17,9 +17,9 @@ use std::io::Read;
 use std::path::Path;
 
 /// The schema of `model.json`.
-pub const MODEL_SCHEMA: &str = "colift.model/3";
-/// The one before it: logistic models of one label.
-const SCHEMA_2: &str = "colift.model/2";
+pub const MODEL_SCHEMA: &str = "colift.model/4";
+/// Schemas that only unreleased versions wrote.
+const UNRELEASED: [&str; 3] = ["colift.model/1", "colift.model/2", "colift.model/3"];
 
 /// Largest model file that is read, in bytes.
 pub const MAX_MODEL_BYTES: usize = 16 << 20;
@@ -27,13 +27,10 @@ pub const MAX_MODEL_BYTES: usize = 16 << 20;
 /// The schema's name inside the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelSchema {
-    /// Version 2: encodings, the model's name on both sides, the owner's own model.
-    #[serde(rename = "colift.model/2")]
-    V2,
-    /// Version 3: other tasks, several labels.
+    /// Version 4.
     #[default]
-    #[serde(rename = "colift.model/3")]
-    V3,
+    #[serde(rename = "colift.model/4")]
+    V4,
 }
 
 /// A further head of a model: of a hurdle the amount after the probability, and so on for each further label.
@@ -91,7 +88,7 @@ pub struct Logits {
 pub struct ModelFile {
     /// The schema's name.
     pub schema: ModelSchema,
-    /// The model's name on both sides: 32 hex digits that both halves of one training share. Empty in files of version 1.
+    /// The model's name on both sides: 32 hex digits that both halves of one training share.
     pub model_id: String,
     /// Whose half this is.
     #[serde(with = "side_name")]
@@ -173,15 +170,14 @@ impl ModelFile {
         };
         let named: Named = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
         match named.schema {
-            Some(found) if found == MODEL_SCHEMA || found == SCHEMA_2 => {}
-            Some(found) if found == v1::SCHEMA => {
-                let model = v1::read(text).map_err(|error| broken(error.to_string()))?;
-                model.check().map_err(broken)?;
-                return Ok(model);
+            Some(found) if found == MODEL_SCHEMA => {}
+            Some(found) if UNRELEASED.contains(&found.as_str()) => {
+                let what =
+                    format!("the file's schema is {}, written by an unreleased version; this program reads {MODEL_SCHEMA}", shown(&found));
+                return Err(Failure::new(Exit::Version, 722, what).hint("train again, with the same release on both sides"));
             }
             Some(found) => {
-                let what =
-                    format!("the file's schema is {}, this program reads {MODEL_SCHEMA}, {SCHEMA_2} and {}", shown(&found), v1::SCHEMA);
+                let what = format!("the file's schema is {}, this program reads {MODEL_SCHEMA}", shown(&found));
                 return Err(Failure::new(Exit::Version, 722, what).hint("use the program version that wrote it, or train again"));
             }
             None => return Err(broken("it has no schema".into())),
@@ -249,20 +245,16 @@ impl ModelFile {
         1 + self.more_heads.len()
     }
 
-    /// How the joint predictors are read; of a file of version 2 as logistic.
+    /// How the owner reads joint predictors; the partner's file does not say it and is read as logistic.
     #[must_use]
     pub fn reading(&self) -> Reading {
         self.reading.clone().unwrap_or(Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: f64::MAX })
     }
 
-    /// Whether the fields of version 3 are as they must be.
+    /// Whether heads, labels and reading fit one another.
     fn check_heads(&self) -> Result<(), String> {
         let wrong = |why: &str| Err(why.to_owned());
         let heads = Head::of(self.task).len();
-        let plain = self.task == Task::Logistic && self.more_heads.is_empty() && self.earlier_labels.is_empty() && self.reading.is_none();
-        if self.schema == ModelSchema::V2 && !plain {
-            return wrong("a file of version 2 is a logistic model of one label");
-        }
         if !self.functions().is_multiple_of(heads) {
             return wrong("the number of heads does not fit the task");
         }
@@ -280,7 +272,6 @@ impl ModelFile {
         let variances = if self.task.has_variance() { labels } else { 0 };
         match (self.side, &self.reading) {
             (Side::Partner, None) if self.earlier_labels.is_empty() => {}
-            (Side::Owner, None) if self.schema == ModelSchema::V2 => {}
             (Side::Owner, Some(reading))
                 if numbers(&reading.partner_factors, labels)
                     && numbers(&reading.variances, variances)
@@ -321,7 +312,7 @@ impl ModelFile {
                 return Err(format!("`{field}` does not have 64 lower-case hex digits"));
             }
         }
-        if !(self.model_id.is_empty() || is_hex(&self.model_id, 32)) {
+        if !is_hex(&self.model_id, 32) {
             return wrong("`model_id` does not have 32 lower-case hex digits");
         }
         if !(self.l2.is_finite() && self.l2 >= 0.0 && self.clip.is_finite() && self.recipe.clip == self.clip) {
@@ -430,4 +421,3 @@ mod side_name {
 pub mod page;
 #[cfg(test)]
 mod tests;
-mod v1;

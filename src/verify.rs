@@ -6,7 +6,6 @@
 
 mod ids;
 mod matching;
-mod models;
 mod primitives;
 
 use crate::error::{Exit, Failure};
@@ -71,7 +70,7 @@ macro_rules! set {
     };
 }
 
-const SETS: [Set; 24] = [
+const SETS: [Set; 20] = [
     set!("fips197/v1/aes128.json", "AES-128", primitives::aes),
     set!("fips180/v1/sha2.json", "SHA-256 and SHA-512", primitives::sha2),
     set!("rfc4231/v1/hmac_sha256.json", "HMAC-SHA-256", primitives::hmac),
@@ -92,10 +91,6 @@ const SETS: [Set; 24] = [
     set!("ids/v1/device.json", "device ids", ids::single),
     set!("ids/v2/phone.json", "phone numbers with regions", ids::regions),
     set!("ids/v2/composite.json", "composite ids", ids::composite),
-    set!("model/v1/owner.json", "model file, version 1", models::first),
-    set!("model/v1/partner.json", "model file, version 1", models::first),
-    set!("model/v2/owner.json", "model file, version 2", models::second),
-    set!("model/v2/partner.json", "model file, version 2", models::second),
 ];
 
 /// Checks every set, from a folder or from the program itself.

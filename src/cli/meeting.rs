@@ -4,7 +4,7 @@ use crate::cli::flags::{EventFormat, RunFlags};
 use crate::contract::receipt::{Phase, result_hash};
 use crate::contract::{Job, LedgerTerms, Link, SharedJob};
 use crate::data::{Side, Table};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, PEERS_DATA};
 use crate::progress::{Progress, Terminal, Watched};
 use crate::recovery::{self, Marked, State, Tracked, Unfinished};
 use crate::report::Cost;
@@ -247,7 +247,7 @@ impl<'a> Meeting<'a> {
 
     /// A run that ended early is kept where the same run could end well another time, and forgotten otherwise.
     fn left(self, mut failure: Failure) -> Failure {
-        let again = matches!(failure.exit, Exit::Internal | Exit::PeerGone | Exit::Interrupted);
+        let again = matches!(failure.exit, Exit::Internal | Exit::PeerGone | Exit::Interrupted) && failure.id != PEERS_DATA;
         if self.unfinished.state().agreed.is_none() {
             return failure;
         }

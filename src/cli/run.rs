@@ -134,7 +134,7 @@ impl Written<'_> {
             .map(|head| MoreHead { intercept: head.intercept, coefficients: recipe.names().into_iter().zip(head.coefficients).collect() });
         let owner = self.prepared.job.side() == Side::Owner;
         Ok(ModelFile {
-            schema: ModelSchema::V3,
+            schema: ModelSchema::V4,
             more_heads: more.collect(),
             reading: None,
             earlier_labels: terms.labels.split_last().filter(|_| owner).map(|(_, earlier)| earlier.to_vec()).unwrap_or_default(),

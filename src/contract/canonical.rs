@@ -41,7 +41,12 @@ impl SharedJob {
             Some(Value::Integer(version)) if version == i64::from(CONTRACT_VERSION) => {}
             Some(Value::Integer(version)) => {
                 let what = format!("the peer's job has contract version {version}, this program reads version {CONTRACT_VERSION}");
-                return Err(Failure::new(Exit::Version, 221, what).hint("install the same release on both sides"));
+                let remedy = if version < i64::from(CONTRACT_VERSION) {
+                    "that version was never released: install the same release on both sides and sign a new contract"
+                } else {
+                    "install the same release on both sides"
+                };
+                return Err(Failure::new(Exit::Version, 221, what).hint(remedy));
             }
             _ => return Err(refuse("it states no contract version".to_owned())),
         }

@@ -4,7 +4,7 @@
 //! part of its own: a nonce and the hash of this side's result files, to which an entry commits, so that the peer learns nothing
 //! about them and an auditor can compare them with the receipt.
 //!
-//! **Security** h_0 = SHA-256("colift receipt v1"), h_i = SHA-256(h_{i−1}, entry i). The signature's text names purpose, role and the last
+//! **Security** h_0 = SHA-256("colift receipt v2"), h_i = SHA-256(h_{i−1}, entry i). The signature's text names purpose, role and the last
 //! link. A receipt is read only in its one canonical form, so every flipped bit is found: it breaks the form, a link, a
 //! commitment or a signature. A receipt proves what both programs *said*; a side that runs another program can lie about what
 //! it did with what it saw, not about what it received.
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 /// Largest receipt that is read.
 pub const MAX_RECEIPT_BYTES: usize = 1 << 20;
-const SCHEMA: &str = "colift.receipt/1";
+const SCHEMA: &str = "colift.receipt/2";
 
 /// One value for each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +221,7 @@ pub fn result_hash(files: &[(String, [u8; 32])]) -> String {
 /// # Errors
 /// Exit code 1: an entry cannot be written.
 pub fn head(entries: &[Entry]) -> Result<[u8; 32], Failure> {
-    let mut link: [u8; 32] = Sha256::digest(b"colift receipt v1").into();
+    let mut link: [u8; 32] = Sha256::digest(b"colift receipt v2").into();
     for entry in entries {
         let text = serde_json::to_vec(entry).map_err(|error| unwritable(&error))?;
         link = Sha256::new().chain_update(link).chain_update(text).finalize().into();

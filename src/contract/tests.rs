@@ -230,6 +230,9 @@ fn canonical_texts_come_back_and_nothing_else_does() {
     }
     let newer = refused(&text.replacen("contract = 2", "contract = 3\nnovelty = 3", 1));
     assert_eq!((newer.exit, newer.id), (Exit::Version, 221));
+    let older = refused(&text.replacen("contract = 2", "contract = 1", 1));
+    assert_eq!((older.exit, older.id), (Exit::Version, 221));
+    assert!(older.to_string().contains("never released"), "{older}");
 
     let long = format!("{text}#{}", "x".repeat(MAX_CANONICAL_BYTES));
     let failure = refused(&long);

@@ -78,7 +78,7 @@ fn fields(model: &ModelFile) -> Vec<(&'static str, String)> {
         ("task", model.task.name().to_owned()),
         ("label", optional(Some(model.labels().map(|label| plain(label)).collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty()))),
         ("made", format!("{} by version {}", model.created, plain(&model.program))),
-        ("model", if model.model_id.is_empty() { "none: the file is of version 1".into() } else { model.model_id.clone() }),
+        ("model", model.model_id.clone()),
         ("training rows", model.train_rows.to_string()),
         ("ridge, clip", format!("{}, ±{}", model.l2, model.clip)),
         ("intercept", optional(model.intercept.map(|value| signed(value, 4)))),

@@ -33,7 +33,7 @@ fn recipe(columns: &[Column]) -> Recipe {
 fn model(side: Side) -> ModelFile {
     let owner = side == Side::Owner;
     ModelFile {
-        schema: ModelSchema::V2,
+        schema: ModelSchema::V4,
         model_id: "45".repeat(16),
         side,
         name: "vip-2026-11".into(),
@@ -43,7 +43,7 @@ fn model(side: Side) -> ModelFile {
         label: owner.then(|| "vip".into()),
         earlier_labels: Vec::new(),
         more_heads: Vec::new(),
-        reading: None,
+        reading: owner.then(|| Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: 0.0 }),
         train_rows: ROWS as u64,
         l2: 0.001,
         clip: 5.0,
@@ -96,7 +96,7 @@ fn hurdle(side: Side) -> ModelFile {
     let head = |intercept: f64| MoreHead { intercept: owner.then_some(intercept), coefficients: plain.coefficients.clone() };
     let more_heads = vec![head(3.5), head(-1.0), head(4.0)];
     ModelFile {
-        schema: ModelSchema::V3,
+        schema: ModelSchema::V4,
         task: Task::Hurdle,
         label: owner.then(|| "spend_30".into()),
         earlier_labels: if owner { vec!["spend_7".into()] } else { Vec::new() },
@@ -128,7 +128,7 @@ fn a_hurdle_survives_being_written_and_read_and_its_heads_are_scored_in_one_pass
         let failure = broken.to_json().unwrap_err();
         assert!(failure.id == 720 && failure.what.contains(words), "{words}: {failure}");
     };
-    refused(Side::Owner, |model| model.schema = ModelSchema::V2, "version 2 is a logistic model");
+    refused(Side::Owner, |model| model.model_id.clear(), "`model_id` does not have");
     refused(Side::Owner, |model| drop(model.more_heads.pop()), "number of heads");
     refused(Side::Owner, |model| model.reading = None, "labels, factors or variances");
     refused(Side::Owner, |model| model.earlier_labels.clear(), "labels, factors or variances");
@@ -147,12 +147,16 @@ fn a_hurdle_survives_being_written_and_read_and_its_heads_are_scored_in_one_pass
 
 #[test]
 fn another_schema_is_refused_by_name() {
-    let failure = changed(Side::Owner, "colift.model/2", "colift.model/4");
+    let failure = changed(Side::Owner, "colift.model/4", "colift.model/9");
     assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
-    assert!(
-        failure.what.contains("colift.model/4") && failure.what.contains("colift.model/3") && failure.what.contains("colift.model/2"),
-        "{failure}"
-    );
+    assert!(failure.what.contains("colift.model/9") && failure.what.contains("reads colift.model/4"), "{failure}");
+    for old in ["colift.model/1", "colift.model/2", "colift.model/3"] {
+        let failure = changed(Side::Partner, "colift.model/4", old);
+        assert_eq!((failure.exit, failure.id), (Exit::Version, 722));
+        for words in [old, "written by an unreleased version", "train again"] {
+            assert!(failure.to_string().contains(words), "{failure}");
+        }
+    }
     assert_eq!(changed(Side::Owner, "\"schema\"", "\"scheme\"").exit, Exit::Data);
 }
 
@@ -244,39 +248,6 @@ fn a_half_without_columns_is_its_intercept() {
     assert_eq!(bare.logits(&[], 3).unwrap().values, [-2.5; 3]);
 }
 
-/// Model files as they were written by each version; they must load for ever.
-#[test]
-fn files_of_version_1_still_load_and_score_as_they_did() {
-    for (side, text) in [
-        (Side::Owner, include_str!("../../tests/vectors/model/v1/owner.json")),
-        (Side::Partner, include_str!("../../tests/vectors/model/v1/partner.json")),
-    ] {
-        let model = ModelFile::from_json(text).unwrap();
-        assert_eq!((model.side, model.model_id.as_str(), model.own_model.is_none()), (side, "", true));
-        let raw: serde_json::Value = serde_json::from_str(text).unwrap();
-        let scales: Vec<(f64, f64)> = raw["recipe"]["columns"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|column| Some((column["mean"].as_f64()?, column["sd"].as_f64()?)))
-            .collect();
-        let columns: Vec<Column> = model
-            .recipe
-            .inputs()
-            .iter()
-            .zip(&scales)
-            .map(|(name, (mean, sd))| Column { name: (*name).to_owned(), values: Values::Number(vec![*mean, mean + sd]) })
-            .collect();
-        let weights: Vec<f64> = raw["coefficients"].as_object().unwrap().values().map(|weight| weight.as_f64().unwrap()).collect();
-        let intercept = raw["intercept"].as_f64().unwrap_or_default();
-        let scored = model.logits(&columns, 2).unwrap().values;
-        assert!((scored[0] - intercept).abs() < 1e-9);
-        assert!((scored[1] - intercept - weights.iter().sum::<f64>()).abs() < 1e-6);
-        let again = ModelFile::from_json(&model.to_json().unwrap()).unwrap();
-        assert_eq!(again, model, "written in the present version");
-    }
-}
-
 #[test]
 fn models_are_found_listed_shown_and_compared() {
     let home = tempfile::tempdir().unwrap();
@@ -301,36 +272,4 @@ fn models_are_found_listed_shown_and_compared() {
     other.recipe.columns[0].encoding = crate::recipe::Encoding::Hash { buckets: 1 };
     let differences = page::differences(&model(Side::Owner), &other);
     assert_eq!(differences, ["ridge, clip: 0.001, ±5 → 0.01, ±5", "column age: number → hash", "weight of days: -.5000 → +.5000"]);
-}
-
-#[test]
-fn files_of_version_2_still_load_and_score() {
-    let numbers = |name: &str, values: &[f64]| Column { name: name.into(), values: Values::Number(values.to_vec()) };
-    let texts = |name: &str, levels: [&str; 2]| {
-        let levels = levels.map(str::to_owned).to_vec();
-        Column { name: name.into(), values: Values::Text { codes: vec![0, 1], levels } }
-    };
-    let owner = [numbers("age", &[30.0, f64::NAN]), texts("city", ["Ulm", "Nowhere"]), numbers("visits", &[2.0, f64::NAN])];
-    let partner = [
-        numbers("spend", &[12.5, 0.0]),
-        numbers("days", &[-1.0, 40.0]),
-        texts("plan", ["plus", "none"]),
-        numbers("a", &[0.5, 0.5]),
-        numbers("b", &[-0.5, 0.5]),
-    ];
-    let mut names = Vec::new();
-    for (side, text, columns) in [
-        (Side::Owner, include_str!("../../tests/vectors/model/v2/owner.json"), owner.as_slice()),
-        (Side::Partner, include_str!("../../tests/vectors/model/v2/partner.json"), &partner),
-    ] {
-        let model = ModelFile::from_json(text).unwrap();
-        assert_eq!((model.side, model.own_model.is_some()), (side, side == Side::Owner));
-        assert_eq!(model.to_json().unwrap(), text, "written as it was");
-        let scored = model.logits(columns, 2).unwrap();
-        assert!(scored.values.iter().all(|z| z.is_finite()) && scored.values[0] != scored.values[1]);
-        let unseen: Vec<(&str, u64)> = scored.unfamiliar.iter().map(|found| (found.column.as_str(), found.unseen)).collect();
-        assert_eq!(unseen, if side == Side::Owner { vec![("age", 0), ("city", 1)] } else { vec![("plan", 1)] });
-        names.push(model.model_id);
-    }
-    assert_eq!(names[0], names[1]);
 }

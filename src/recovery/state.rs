@@ -9,7 +9,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-const SCHEMA: u32 = 1;
+/// Of an unfinished run that an older program left nothing is taken up.
+const SCHEMA: u32 = 2;
 const STATE: &str = "state.json";
 const PROGRESS: &str = "progress.json";
 /// Largest file that is read.

@@ -8,10 +8,9 @@ use crate::model::ModelFile;
 /// The half that the job names, checked against the job.
 ///
 /// # Errors
-/// As [`ModelFile::load`]. Exit 2, E0801: the other side's half. Exit 16, E0802: a version without a name common to both halves.
-/// Exit 2, E0803: another model. Exit 11, E0804: trained between other keys. Exit 13, E0805: no model for users that the partner
-/// lacks. Exit 2, E0807 and E0808: a threshold or a column that the model's task does not have. Exit 2, E0840: decisions alone of a
-/// model with more than one predictor.
+/// As [`ModelFile::load`]. Exit 2, E0801: the other side's half. Exit 2, E0803: another model. Exit 11, E0804: trained between other
+/// keys. Exit 13, E0805: no model for users that the partner lacks. Exit 2, E0807 and E0808: a threshold or a column that the model's
+/// task does not have. Exit 2, E0840: decisions alone of a model with more than one predictor.
 pub(super) fn load(job: &Job) -> Result<ModelFile, Failure> {
     let (Some(scoring), Some(path)) = (job.shared().score(), &job.private().model) else {
         return Err(Failure::new(Exit::Internal, 800, "a scoring without its terms"));
@@ -30,11 +29,6 @@ fn check(job: &Job, wanted: &str, model: &ModelFile) -> Result<(), Failure> {
             format!("this is the {}'s half of a model, the {side} scores with its own", model.side),
         )
         .hint(format!("name the model.json that the {side}'s program wrote")));
-    }
-    if model.model_id.is_empty() {
-        let what = "a model file of schema colift.model/1 has no model_id, so nothing shows that both halves belong together";
-        return Err(Failure::new(Exit::Version, 802, what)
-            .hint("train once more with this version on both sides; the old file still serves where one half is enough"));
     }
     if model.model_id != wanted {
         return Err(Failure::new(Exit::Usage, 803, format!("the job scores with model {wanted}, this file is model {}", model.model_id))

@@ -10,6 +10,7 @@ use crate::evaluation::random::normals;
 use crate::model::{ModelSchema, OwnModel, Task};
 use crate::progress::Silent;
 use crate::recipe::{FitRows, Recipe};
+use crate::training::heads::Reading;
 use std::fmt::Write;
 use std::path::Path;
 use tempfile::TempDir;
@@ -76,7 +77,7 @@ impl Half {
         let weights = |recipe: &Recipe, by: f64| recipe.names().into_iter().zip((1..).map(|i| by / f64::from(i))).collect();
         let (recipe, own) = (fit(&rows), fit(&rows[..400]));
         let model = ModelFile {
-            schema: ModelSchema::V2,
+            schema: ModelSchema::V4,
             model_id: "45".repeat(16),
             side,
             name: "case".into(),
@@ -86,7 +87,7 @@ impl Half {
             label: owner.then(|| "vip".into()),
             earlier_labels: Vec::new(),
             more_heads: Vec::new(),
-            reading: None,
+            reading: owner.then(|| Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: 0.0 }),
             train_rows: rows.len() as u64,
             l2: 0.001,
             clip: 5.0,

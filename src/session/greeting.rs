@@ -9,7 +9,9 @@ use crate::error::{Exit, Failure};
 use colift_channel::{Channel, Kind};
 
 /// Lowest and highest wire version this program speaks.
-pub const WIRE_VERSIONS: (u16, u16) = (1, 1);
+pub const WIRE_VERSIONS: (u16, u16) = (2, 2);
+/// The highest wire version that only unreleased programs spoke.
+const UNRELEASED: u16 = 1;
 
 const GREETING: Kind = Kind { code: 0x0101, name: "greeting" };
 const MAGIC: &[u8; 8] = b"colift//";
@@ -46,7 +48,11 @@ pub(super) fn greet_as(channel: &mut impl Channel, side: Side, wire: (u16, u16),
             range(wire),
             range(peer_wire)
         );
-        return Err(Failure::new(Exit::Version, 441, what).hint("install the newer of the two versions on both sides"));
+        let remedy = match [("this", wire), ("the other", peer_wire)].into_iter().find(|(_, versions)| versions.1 <= UNRELEASED) {
+            Some((side, _)) => format!("{side} side's program is an unreleased version: install a release there"),
+            None => "install the newer of the two versions on both sides".to_owned(),
+        };
+        return Err(Failure::new(Exit::Version, 441, what).hint(remedy));
     }
     // A role that only a later version knows cannot get here: that version would not have met ours.
     match peer_side {
@@ -126,6 +132,12 @@ mod tests {
 
     #[test]
     fn versions_that_do_not_meet_are_both_named_on_both_sides() {
+        let old = run_pair(|c| greet_as(c, Side::Owner, (1, 1), "0.0.9"), |c| greet_as(c, Side::Partner, (2, 2), "0.1.0"));
+        let remedies = [old.0, old.1].map(|failure| failure.unwrap_err().remedy.unwrap());
+        assert_eq!(
+            remedies,
+            ["this", "the other"].map(|side| format!("{side} side's program is an unreleased version: install a release there"))
+        );
         let (a, b, ..) = run_pair(|c| greet_as(c, Side::Owner, (1, 2), "0.1.0"), |c| greet_as(c, Side::Partner, (3, 3), "0.4.0"));
         let (a, b) = (a.unwrap_err(), b.unwrap_err());
         assert_eq!((a.exit, b.exit), (Exit::Version, Exit::Version));

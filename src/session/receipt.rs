@@ -174,7 +174,7 @@ fn entries(ground: &Ground<'_>, transcript: &Transcript, own: &Part, peers: &Par
         let learned = Both::of(side, counted.learned, counted.told);
         OpenedItem { item: counted.item.clone(), owner: learned.owner, partner: learned.partner }
     });
-    let session = Sha256::new().chain_update(b"colift receipt session v1").chain_update(ground.session).finalize();
+    let session = Sha256::new().chain_update(b"colift receipt session v2").chain_update(ground.session).finalize();
     vec![
         Entry::Contract { digest: ground.shared.digest(), text: ground.shared.canonical() },
         Entry::Signatures(Both { owner: hex(&ground.signatures.owner.to_bytes()), partner: hex(&ground.signatures.partner.to_bytes()) }),

@@ -15,6 +15,7 @@ mod rehearsal;
 mod scoring;
 mod shaped;
 mod surface;
+mod terms;
 mod value;
 mod versions;
 mod waits;

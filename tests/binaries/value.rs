@@ -143,7 +143,7 @@ fn three_horizons_of_one_match_are_trained_judged_and_scored_by_the_stored_halve
     // Both halves score the same users: the numbers of the run, the owner's own model for the others.
     let models = [&owner, &partner].map(|folder| read_json(&folder.join("model.json")));
     for model in &models {
-        assert_eq!((&model["schema"], &model["task"]), (&Value::from("colift.model/3"), &Value::from("hurdle")));
+        assert_eq!((&model["schema"], &model["task"]), (&Value::from("colift.model/4"), &Value::from("hurdle")));
         assert_eq!(model["more_heads"].as_array().unwrap().len(), 5);
     }
     assert!(models[1].get("reading").is_none() && models[1].get("label").is_none(), "the partner's half has no units and no labels");

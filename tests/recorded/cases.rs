@@ -160,7 +160,7 @@ fn half(side: Side, model: &str, columns: &[&str]) -> String {
     let [owner, partner] = prints();
     let (own, peer) = if side == Side::Owner { (owner, partner) } else { (partner, owner) };
     let mut file = json!({
-        "schema": "colift.model/3", "model_id": model, "side": side.name(), "name": "recorded", "created": "2026-11-26T08:00:00Z",
+        "schema": "colift.model/4", "model_id": model, "side": side.name(), "name": "recorded", "created": "2026-11-26T08:00:00Z",
         "program": "0.1.0", "task": "logistic", "train_rows": 100, "l2": 0.001, "clip": 8.0, "job_digest": "ab".repeat(32),
         "own_fingerprint": own, "peer_fingerprint": peer, "recipe": recipe(columns), "coefficients": weights(4),
     });
@@ -197,7 +197,7 @@ fn score(matching: &str, gives: &str) -> [Files; 2] {
 
 fn training() -> [Files; 2] {
     let shared = "task = \"logistic\"\nlabel = \"label\"\nid_kind = \"opaque\"\nmatching = \"ecdh\"\nexpected_rate = \"20-50%\"\n\
-                  logit_range = [-8.0, 8.0]\nl2 = 0.0078125\nmin_overlap = 50\nreveal = [\"converged_and_in_range\", \"metrics_to_owner\", \
+                  logit_range = [-8.0, 8.0]\nl2 = 0.0078125\nmin_positives = 10\nmin_overlap = 50\nreveal = [\"converged_and_in_range\", \"metrics_to_owner\", \
                   \"overlap_to_both\", \"own_weights\", \"scores_to_owner\", \"split_to_partner\"]\n";
     // The label goes with one column of each side, and with chance.
     let label = |user: usize| i32::from(cell(user, 0, 4) + cell(user, 3, 4) + cell(user, 9, 5) > 2);

@@ -1,6 +1,9 @@
 //! Recorded conversations of a wire version: this program as either party against the recorded peer must send the recorded bytes,
 //! take the recorded answers and end with the recorded results. Wire versions that it does not speak are refused, both named.
 //!
+//! A version of which no recordings are committed yet is recorded on the spot, into a temporary folder, and replayed from there: that
+//! holds this program against itself, which shows that recorder and replay work, and nothing about an earlier program.
+//!
 //! `COLIFT_RECORD=1 cargo test --release --features replay --test recorded -- --ignored` records the program's highest wire version anew; where that
 //! version has recordings already, it takes `COLIFT_RECORD=overwrite`. docs/WIRE.md says when that is right.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -20,7 +23,9 @@ use conversation::{Conversation, Frame, SIDES, listed, manifest, place, unhex, v
 use party::{Party, arithmetic};
 use peer::{GREETING, RecordedPeer, same};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use tempfile::TempDir;
 
 /// The file of greetings that are refused.
 const REFUSED: &str = "refused";
@@ -31,11 +36,30 @@ fn versions() -> impl Iterator<Item = u16> {
     WIRE_VERSIONS.0..=WIRE_VERSIONS.1
 }
 
+/// Recordings of the highest wire version made on the spot; removed with the process's temporary files.
+static MADE: LazyLock<TempDir> = LazyLock::new(|| {
+    let made = tempfile::tempdir().unwrap();
+    let folder = place(made.path(), WIRE_VERSIONS.1);
+    DRAFTS.iter().for_each(|draft| draft.record().write(&folder));
+    write_refused(&folder);
+    made
+});
+
+/// Where the recordings of a version are: the committed ones, or those made on the spot.
+fn folder_of(wire: u16) -> PathBuf {
+    let committed = place(&vectors(), wire);
+    if committed.exists() {
+        return committed;
+    }
+    assert_eq!(wire, WIRE_VERSIONS.1, "wire version {wire} has no recordings, and this program can record its highest version only");
+    place(MADE.path(), wire)
+}
+
 /// Every case of every version.
 fn recorded() -> impl Iterator<Item = Conversation> {
     versions().flat_map(|wire| {
-        let folder = place(&vectors(), wire);
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("wire version {wire} has no recordings: docs/WIRE.md"));
+        let folder = folder_of(wire);
+        let files = std::fs::read_dir(&folder).unwrap();
         let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         let cases = names.iter().filter_map(|name| name.strip_suffix(".json").filter(|case| *case != REFUSED));
@@ -235,14 +259,14 @@ fn greeting(wire: (u16, u16), role: Side, program: &str) -> Vec<u8> {
 }
 
 #[test]
-fn versions_0_and_3_are_refused_naming_both() {
+fn versions_that_are_not_spoken_are_refused_naming_both() {
     let ours = match WIRE_VERSIONS {
         (low, high) if low == high => format!("wire {low}"),
         (low, high) => format!("wire {low} to {high}"),
     };
     let mut refused = 0;
     for version in versions() {
-        let text = std::fs::read_to_string(place(&vectors(), version).join(REFUSED).with_extension("json")).unwrap();
+        let text = std::fs::read_to_string(folder_of(version).join(REFUSED).with_extension("json")).unwrap();
         let file: Value = serde_json::from_str(&text).unwrap();
         for case in file["greetings"].as_array().unwrap() {
             let (wire, program) = (case["wire"].as_u64().unwrap() as u16, case["program"].as_str().unwrap());
@@ -266,13 +290,18 @@ fn versions_0_and_3_are_refused_naming_both() {
             refused += 1;
         }
     }
-    // Version 0 is spoken by nobody, from either side.
-    assert!(refused >= 2);
+    // Versions 0 and 1 are spoken by nobody, from either side.
+    assert!(refused >= 4);
 }
 
 #[test]
-fn the_manifest_lists_every_recording_and_they_are_small() {
+fn the_manifest_lists_every_committed_recording_and_they_are_small() {
     let listed = listed(&vectors());
+    if listed.is_empty() {
+        println!("no recordings of wire version {} are committed yet: it is unreleased", WIRE_VERSIONS.1);
+        assert!(!manifest(&vectors()).exists(), "a manifest of nothing");
+        return;
+    }
     assert_eq!(std::fs::read_to_string(manifest(&vectors())).unwrap(), listed);
     // Two files a case, one for the training, one for refused greetings.
     assert!(listed.lines().count() >= 2 * DRAFTS.len());
@@ -324,7 +353,7 @@ fn refuse(folder: &Path, overwrite: bool) {
 }
 
 fn write_refused(folder: &Path) {
-    let cases: Vec<Value> = [(0u16, "0.0.9"), (3, "9.9.9")]
+    let cases: Vec<Value> = [(0u16, "0.0.1"), (1, "0.0.9"), (3, "9.9.9")]
         .into_iter()
         .flat_map(|(wire, program)| SIDES.map(|role| (wire, program, role)))
         .map(|(wire, program, role)| {
@@ -340,5 +369,5 @@ fn write_refused(folder: &Path) {
 #[test]
 #[should_panic(expected = "is recorded already")]
 fn a_recorded_version_is_not_overwritten_unasked() {
-    refuse(&place(&vectors(), WIRE_VERSIONS.0), false);
+    refuse(&folder_of(WIRE_VERSIONS.1), false);
 }

@@ -12,6 +12,7 @@ use colift::recipe::{FitRows, Recipe};
 use colift::resources::StageClock;
 use colift::run::{Outcome, Prepared, over, prepare};
 use colift::scoring;
+use colift::training::heads::Reading;
 use colift_channel::{Channel, ChannelError, Counters, Kind};
 use colift_primitives::rng::{Prg, Seed, os_bytes};
 use std::collections::HashSet;
@@ -279,7 +280,7 @@ pub fn score_world_with(sizes: Sizes, content: Content, seed: u64, opens: &str) 
             variances: Vec::new(),
         });
         let model = ModelFile {
-            schema: ModelSchema::V2,
+            schema: ModelSchema::V4,
             model_id: "0f".repeat(16),
             side,
             name: "case".into(),
@@ -289,7 +290,7 @@ pub fn score_world_with(sizes: Sizes, content: Content, seed: u64, opens: &str) 
             label: owner.then(|| "label".into()),
             earlier_labels: Vec::new(),
             more_heads: Vec::new(),
-            reading: None,
+            reading: owner.then(|| Reading { partner_factors: vec![1.0], variances: Vec::new(), log_cap: 0.0 }),
             train_rows: 1,
             l2: 0.001,
             clip: 5.0,

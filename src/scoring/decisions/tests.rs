@@ -277,7 +277,6 @@ fn models_with_several_predictors_are_refused_before_the_network() {
         let [owner, partner] = prepared(0);
         let mut model = if side == Side::Owner { owner.model } else { partner.model };
         let head = crate::model::MoreHead { intercept: model.intercept, coefficients: model.coefficients.clone() };
-        model.schema = crate::model::ModelSchema::V3;
         model.task = Task::Hurdle;
         model.more_heads = vec![head.clone()];
         if side == Side::Owner {

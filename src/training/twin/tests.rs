@@ -192,15 +192,24 @@ fn collinear_and_duplicated_columns_are_fitted_with_and_without_a_ridge() {
     assert!(free.gradient_max < TOLERANCE && free.loss < fit.loss);
     let only = fit_logistic(&x.slice(ndarray::s![.., ..2]).to_owned(), &labels, 0.0).unwrap();
     assert!((free.loss - only.loss).abs() < 1e-10, "duplicates change no loss");
+    let least = fit_logistic(&x, &labels, 1e-8).unwrap();
+    assert!(least.gradient_max < TOLERANCE && (least.loss - only.loss).abs() < 1e-6, "the smallest ridge of a contract");
+    assert!(least.standard_errors.iter().all(|error| error.is_finite()));
 }
 
 #[test]
 fn separable_rows_have_an_optimum_with_a_ridge() {
     let x = Array2::from_shape_fn((200, 2), |(i, j)| if j == 0 { i as f64 / 100.0 - 0.995 } else { f64::from(i as u32 % 7) });
     let labels: Vec<bool> = (0..200).map(|i| i >= 100).collect();
-    let fit = fit_logistic(&x, &labels, 1e-6).unwrap();
-    let scores = logits(x.view(), &fit.coefficients, fit.intercept);
-    assert_eq!(Ranking::new(&scores, &labels).unwrap().auc(), 1.0);
+    let mut lengths = Vec::new();
+    for l2 in [1e-6, 1e-8] {
+        let fit = fit_logistic(&x, &labels, l2).unwrap();
+        let scores = logits(x.view(), &fit.coefficients, fit.intercept);
+        assert_eq!(Ranking::new(&scores, &labels).unwrap().auc(), 1.0);
+        assert!(fit.gradient_max < TOLERANCE);
+        lengths.push(fit.coefficients[0]);
+    }
+    assert!(lengths[1] > lengths[0] && lengths[1].is_finite(), "{lengths:?}");
 }
 
 #[test]
