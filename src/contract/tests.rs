@@ -136,7 +136,7 @@ pub(crate) fn mutations() -> Vec<(&'static str, SharedJob)> {
         let TaskTerms::Train(training) = &mut terms.task else { panic!("the example trains") };
         training
     }
-    let changes: [(&str, Change); 23] = [
+    let changes: [(&str, Change); 25] = [
         ("name", |t| t.name.push('x')),
         ("id_kind", |t| t.id_kind = IdKind::Phone),
         ("min_overlap", |t| t.min_overlap += 1),

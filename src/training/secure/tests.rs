@@ -121,7 +121,7 @@ fn labels_beyond_the_signed_bucket_end_with_exit_15_and_no_weights() {
         assert_eq!(failure.exit, Exit::NotConverged);
     }
     let bits = opening::Opened { item: Disclosure::ConvergedAndInRange, learned: 2, told: 2 };
-    assert_eq!(opened, vec![bits; 1 + crate::training::schedule::MAX_EXTRA_STEPS]);
+    assert_eq!(opened, vec![bits; 1 + crate::contract::MAX_EXTRA_STEPS as usize]);
 }
 
 #[test]
