@@ -112,13 +112,17 @@ pub(crate) fn ridge_warnings(terms: &TrainingTerms, rows: usize, training: Optio
         let shrinks = |information: &f64| ridge > SHRINKING * information;
         let Some(information) = own.into_iter().chain([public]).find(shrinks) else { continue };
         let auto = 1.0 / rows.max(1) as f64;
+        if ridge <= auto {
+            continue;
+        }
+        let would = if auto > SHRINKING * information { "would shrink them less" } else { "would not" };
         let whose = if terms.labels.len() > 1 { format!(" of {}", terms.labels[label]) } else { String::new() };
         let than = match head {
             Head::YesNo => format!("a tenth of the label's rate{whose}, {information:.2e}"),
             Head::Pays => format!("a tenth of the share of payers{whose}, {information:.2e}"),
             _ => format!("a tenth of what one user tells{whose}"),
         };
-        let warning = format!("l2 = {l2} is more than {than}: it shrinks the weights; l2 = \"auto\", here {auto:.2e}, would not");
+        let warning = format!("l2 = {l2} is more than {than}: it shrinks the weights; l2 = \"auto\", here {auto:.2e}, {would}");
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
@@ -214,7 +218,7 @@ mod tests {
         assert!(ridge_warnings(&terms(Task::Logistic, "0.05-0.2%"), 90_000, None).is_empty(), "auto");
         // The owner knows that its rate is another one than signed.
         let values = labels(1, 1.0, 0.0);
-        let own = ridge_warnings(&signed(Task::Logistic, "5-20%", 0.001), 200, Some(&values));
+        let own = ridge_warnings(&signed(Task::Logistic, "5-20%", 0.001), 90_000, Some(&values));
         assert!(own.len() == 1 && own[0].contains("5.00e-3"), "{own:?}");
         // A label that is almost always 1 is as rare.
         assert_eq!(ridge_warnings(&signed(Task::Logistic, "99.8-99.95%", 0.001), 90_000, None).len(), 1);
@@ -223,5 +227,8 @@ mod tests {
         assert_eq!(ridge_warnings(&signed(Task::LogNormal, "0.05-0.2%", 0.2), 90_000, None).len(), 1);
         assert_eq!(ridge_warnings(&signed(Task::Hurdle, "0.05-0.2%", 0.001), 90_000, None).len(), 1, "who pays");
         assert_eq!(ridge_warnings(&signed(Task::Linear, "", 0.5), 1000, None).len(), 1);
+        // With few rows nothing is small beside the rate.
+        assert!(ridge_warnings(&signed(Task::Logistic, "0.05-0.2%", 0.001), 900, None).is_empty());
+        assert!(ridge_warnings(&signed(Task::Logistic, "0.05-0.2%", 0.01), 900, None)[0].ends_with("here 1.11e-3, would shrink them less"));
     }
 }

@@ -36,7 +36,7 @@ fn versions() -> impl Iterator<Item = u16> {
     WIRE_VERSIONS.0..=WIRE_VERSIONS.1
 }
 
-/// Recordings of the highest wire version made on the spot; removed with the process's temporary files.
+/// Recordings of the highest wire version made on the spot, once a process; their folder stays among the system's temporary files.
 static MADE: LazyLock<TempDir> = LazyLock::new(|| {
     let made = tempfile::tempdir().unwrap();
     let folder = place(made.path(), WIRE_VERSIONS.1);
