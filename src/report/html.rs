@@ -290,6 +290,7 @@ fn values(body: &mut String, data: &ReportData) {
     if let Some(horizons) = &data.horizons {
         let _ = write!(body, "<h2>Horizons</h2><p>{}.</p>", escape(&value::horizon_line(horizons)));
     }
+    let rival = data.rival("label's mean");
     for value in data.value.iter().chain(&data.earlier_values) {
         let _ = write!(body, "<h2>Value on the test rows</h2><p>{}.</p>", escape(&value::value_title(value)));
         lines_table(body, value::value_lines(value, rival));
@@ -297,7 +298,6 @@ fn values(body: &mut String, data: &ReportData) {
         let (joint, own) = (pairs(&value.tenths), pairs(&value.own_tenths));
         let largest = joint.iter().chain(&own).map(|(predicted, actual)| predicted.max(*actual)).fold(0.0, f64::max);
         body.push_str("<div class=\"charts\">");
-        let rival = data.rival("label's mean");
         for (title, pairs) in [("Tenths by the joint model", &joint), (&format!("Tenths by the {rival}"), &own)] {
             let _ = write!(body, "<figure><figcaption>{title}</figcaption>{}</figure>", tenths(title, pairs, largest));
         }
