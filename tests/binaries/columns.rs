@@ -26,12 +26,18 @@ impl Numbers {
     }
 }
 
+/// A quarter of the users.
+fn quarter(row: usize) -> bool {
+    row % 4 == 3
+}
+
 /// Writes two files of the same users. `of` gives a row's owner cells, partner cells and label.
 fn made(
     folder: &Path,
     rows: usize,
     heads: [&str; 2],
     seed: u8,
+    test: fn(usize) -> bool,
     of: impl Fn(usize, &mut Numbers) -> (Vec<f64>, Vec<f64>, f64),
 ) -> [PathBuf; 2] {
     let mut numbers = Numbers::new(seed);
@@ -40,7 +46,7 @@ fn made(
     for row in 0..rows {
         let (own, theirs, label) = of(row, &mut numbers);
         let cells = |cells: &[f64]| cells.iter().map(|cell| format!(",{cell}")).collect::<String>();
-        let split = if row % 4 == 3 { "test" } else { "train" };
+        let split = if test(row) { "test" } else { "train" };
         writeln!(texts[0], "u{row},{label},{split}{}", cells(&own)).unwrap();
         writeln!(texts[1], "u{row}{}", cells(&theirs)).unwrap();
     }
@@ -58,7 +64,7 @@ fn dependent_columns_reach_the_plaintext_answer_and_are_named() {
     let _machine = together();
     let folder = TempDir::new().unwrap();
     let heads = ["a,b,total,red,green,blue,rare", "x,x_again,north,south,west"];
-    let [owner, partner] = made(folder.path(), 2_000, heads, 1, |row, numbers| {
+    let [owner, partner] = made(folder.path(), 2_000, heads, 1, quarter, |row, numbers| {
         let (a, b, x) = (numbers.normal(), numbers.normal(), numbers.normal());
         let colour = if row % 61 == 0 { 3 } else { (numbers.unit() * 3.0) as usize };
         let place = (numbers.unit() * 3.0) as usize;
@@ -90,17 +96,24 @@ fn more_weights_than_rows_are_held_by_the_ridge() {
     let _machine = together();
     let folder = TempDir::new().unwrap();
     let names = |prefix: &str| (0..15).map(|j| format!("{prefix}{j}")).collect::<Vec<_>>().join(",");
-    let [owner, partner] = made(folder.path(), 34, [&names("o"), &names("p")], 2, |_, numbers| {
-        let mut draw = || (0..15).map(|_| numbers.normal()).collect::<Vec<f64>>();
-        let (own, theirs) = (draw(), draw());
-        let label = yes(own[0] - theirs[0], numbers);
-        (own, theirs, label)
-    });
-    let run = rehearse(&owner, &partner, "label", &[]);
+    let [owner, partner] = made(
+        folder.path(),
+        125,
+        [&names("o"), &names("p")],
+        2,
+        |row| row >= 25,
+        |_, numbers| {
+            let mut draw = || (0..15).map(|_| numbers.normal()).collect::<Vec<f64>>();
+            let (own, theirs) = (draw(), draw());
+            let label = yes(own[0] - theirs[0], numbers);
+            (own, theirs, label)
+        },
+    );
+    let run = rehearse(&owner, &partner, "label", &["--l2", "0.04"]);
     let [loss, se] = ["/twin/loss_gap", "/twin/max_coefficient_error_se"].map(|path| number(&run.report, path));
     assert!(loss.abs() <= 1e-5 && se <= 0.1, "objective gap {loss}, worst coefficient {se} standard errors away");
     let text = std::fs::read_to_string(run.folder.path().join("results/owner/report.txt")).unwrap();
-    assert!(text.contains("26 training rows for 31 weights"), "{text}");
+    assert!(text.contains("25 training rows for 31 weights"), "{text}");
 }
 
 #[test]
@@ -108,7 +121,7 @@ fn an_owner_with_a_label_only_trains_against_its_rate() {
     let _machine = together();
     let folder = TempDir::new().unwrap();
     let make = |heads: [&str; 2]| {
-        made(folder.path(), 3_000, heads, 3, |_, numbers| {
+        made(folder.path(), 3_000, heads, 3, quarter, |_, numbers| {
             let (c, d) = (numbers.normal(), numbers.normal());
             let label = yes(-1.3 + 0.6 * c + 0.5 * d, numbers);
             let own = if heads[0].is_empty() { Vec::new() } else { vec![7.0] };
@@ -140,7 +153,7 @@ fn every_task_trains_on_the_partners_columns_alone() {
     let _machine = together();
     let folder = TempDir::new().unwrap();
     for (task, seed) in [("linear", 5), ("poisson", 6), ("gamma", 7), ("log_normal", 8), ("hurdle", 9)] {
-        let [owner, partner] = made(folder.path(), 2_400, ["", "c,d"], seed, |_, numbers| {
+        let [owner, partner] = made(folder.path(), 2_400, ["", "c,d,e,f,g"], seed, quarter, |_, numbers| {
             let (c, d) = (numbers.normal(), numbers.normal());
             let mean = (0.4 * c - 0.3 * d).exp();
             let pays = task == "linear" || task == "poisson" || numbers.unit() < 0.4;
@@ -150,7 +163,7 @@ fn every_task_trains_on_the_partners_columns_alone() {
                 _ if pays => amount,
                 _ => 0.0,
             };
-            (Vec::new(), vec![c, d], label)
+            (Vec::new(), vec![c, d, numbers.normal(), numbers.normal(), numbers.normal()], label)
         });
         let run = rehearse(&owner, &partner, "label", &["--task", task]);
         let [loss, se] = ["/twin/loss_gap", "/twin/max_coefficient_error_se"].map(|path| number(&run.report, path));
@@ -166,7 +179,7 @@ fn a_partner_without_columns_is_refused_in_clear_words() {
     let _machine = together();
     for (head, wanted) in [("", "E0309"), ("same", "E0550")] {
         let folder = TempDir::new().unwrap();
-        let [owner, partner] = made(folder.path(), 400, ["a", head], 4, |_, numbers| {
+        let [owner, partner] = made(folder.path(), 400, ["a", head], 4, quarter, |_, numbers| {
             let a = numbers.normal();
             let theirs = if head.is_empty() { Vec::new() } else { vec![1.0] };
             (vec![a], theirs, yes(a, numbers))

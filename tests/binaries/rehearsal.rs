@@ -19,7 +19,10 @@ pub fn command(folder: &Path, owner: &Path, partner: &Path, label: &str, more: &
     let mut command = Command::new(program(Side::Owner));
     command.current_dir(folder).env("COLIFT_HOME", folder.join("no-home")).env_remove("COLIFT_LOG");
     command.arg("rehearse").arg("--owner").arg(owner).arg("--partner").arg(partner);
-    command.args(["--id", "id", "--label", label, "--split", "split", "--l2", "0.001", "--out", "results", "--json"]).args(more);
+    command.args(["--id", "id", "--label", label, "--split", "split", "--out", "results", "--json"]).args(more);
+    if !more.contains(&"--l2") {
+        command.args(["--l2", "0.001"]);
+    }
     command
 }
 
