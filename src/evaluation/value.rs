@@ -198,8 +198,10 @@ impl<'a> Value<'a> {
             2.0 * (sum / total - (n + 1.0) / 2.0) / n
         };
         let best = gini(&self.by_amount);
-        let (slope, spearman) = if spread_s > 0.0 {
-            (both / spread_s, ranked(&rank_s, &rank_y) / (ranked(&rank_s, &rank_s) * ranked(&rank_y, &rank_y)).sqrt())
+        // Of equal predictions the ranks are equal exactly; their mean may be off by a rounding.
+        let spread_ranks = ranked(&rank_s, &rank_s);
+        let (slope, spearman) = if spread_s > 0.0 && spread_ranks > 0.0 {
+            (both / spread_s, ranked(&rank_s, &rank_y) / (spread_ranks * ranked(&rank_y, &rank_y)).sqrt())
         } else {
             (0.0, 0.0)
         };
@@ -357,6 +359,19 @@ mod tests {
         // Spearman by hand: ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
         let tied = Value::new(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap().figures().unwrap();
         assert!((tied.spearman - 4.5 / (4.5f64 * 5.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_constant_prediction_has_figures_of_chance() {
+        let y: Vec<f64> = (0..997).map(|i| f64::from(i * 7 % 13)).collect();
+        let mean = y.iter().sum::<f64>() / 997.0;
+        // A sum of 997 equal numbers over 997 may differ from the number by a rounding.
+        for s in [mean, 0.1, 1.0 / 3.0] {
+            let s = vec![s; 997];
+            let figures = Value::new(&s, &y).unwrap().figures().unwrap();
+            assert!(figures.gini.abs() < 1e-9 && figures.spearman == 0.0 && figures.slope == 0.0, "{figures:?}");
+            assert!((figures.share_top20 - 0.2).abs() < 1e-3, "ties at the cut count in proportion");
+        }
     }
 
     #[test]

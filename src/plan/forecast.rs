@@ -168,7 +168,7 @@ fn matching(shared: &SharedJob, sizes: &Sizes) -> Result<Stage, Failure> {
 fn training(shared: &SharedJob, sizes: &Sizes, memory: &mut [u64; 2]) -> Result<(Stage, Stage), Failure> {
     let Some(terms) = shared.training() else { return Ok((Stage::default(), Stage::default())) };
     let rows = (sizes.matched as f64 * (1.0 - terms.test_share)).round().max(1.0) as usize;
-    let columns = (sizes.features[0].max(1) as usize, sizes.features[1].max(1) as usize);
+    let columns = (sizes.features[0] as usize, sizes.features[1].max(1) as usize);
     let errors = shared.reveals(Disclosure::OwnStandardErrors);
     let schedules = Head::all(terms).map(|(label, head)| {
         let schedule = Schedule::new(head.sizes(terms, label, rows, columns))?.with_standard_errors(errors);

@@ -293,6 +293,7 @@ fn values(body: &mut String, data: &ReportData) {
     if let Some(horizons) = &data.horizons {
         let _ = write!(body, "<h2>Horizons</h2><p>{}.</p>", escape(&value::horizon_line(horizons)));
     }
+    let rival = data.rival("label's mean");
     for value in data.value.iter().chain(&data.earlier_values) {
         let _ = write!(body, "<h2>Value on the test rows</h2><p>{}.</p>", escape(&value::value_title(value)));
         let rival = data.rival("label's mean");

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bench;
+mod columns;
 mod demo;
 mod endings;
 mod link;

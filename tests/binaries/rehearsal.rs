@@ -8,10 +8,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A finished rehearsal.
-struct Rehearsed {
-    folder: TempDir,
+pub struct Rehearsed {
+    pub folder: TempDir,
     ended: Ended,
-    report: Value,
+    pub report: Value,
 }
 
 /// A rehearsal of two files with results in `results`.
@@ -19,11 +19,14 @@ pub fn command(folder: &Path, owner: &Path, partner: &Path, label: &str, more: &
     let mut command = Command::new(program(Side::Owner));
     command.current_dir(folder).env("COLIFT_HOME", folder.join("no-home")).env_remove("COLIFT_LOG");
     command.arg("rehearse").arg("--owner").arg(owner).arg("--partner").arg(partner);
-    command.args(["--id", "id", "--label", label, "--split", "split", "--l2", "0.001", "--out", "results", "--json"]).args(more);
+    command.args(["--id", "id", "--label", label, "--split", "split", "--out", "results", "--json"]).args(more);
+    if !more.contains(&"--l2") {
+        command.args(["--l2", "0.001"]);
+    }
     command
 }
 
-fn rehearse(owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Rehearsed {
+pub fn rehearse(owner: &Path, partner: &Path, label: &str, more: &[&str]) -> Rehearsed {
     let folder = TempDir::new().unwrap();
     let ended = Program::start(Side::Owner, command(folder.path(), owner, partner, label, more)).ended(HANG);
     assert_eq!(ended.fine().out.lines().count(), 1, "--json prints one line");
@@ -46,7 +49,7 @@ pub fn near(name: &str, value: f64, wanted: f64, within: f64) {
 }
 
 /// The distance to the plaintext twin that a model may have.
-fn close_to_the_twin(name: &str, report: &Value) {
+pub fn close_to_the_twin(name: &str, report: &Value) {
     let [loss, se, auc] = ["/twin/loss_gap", "/twin/max_coefficient_error_se", "/twin/auc_gap"].map(|path| number(report, path));
     println!("{name}: objective gap {loss:.1e}, worst coefficient {se:.3} se, AUC gap {auc:.1e}");
     assert!(loss.abs() <= 1e-5, "{name}: objective gap {loss}");
@@ -90,7 +93,7 @@ fn the_synthetic_case_meets_its_frozen_answer() {
     }
 }
 
-fn data(set: &str) -> Option<PathBuf> {
+pub fn data(set: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(set);
     if folder.exists() {
         return Some(folder);

@@ -27,8 +27,14 @@ struct Trained {
 
 static TRAINED: LazyLock<Trained> = LazyLock::new(|| {
     let _machine = together();
+    trained(|_| {}, |_, _| {})
+});
+
+/// Trains with both programs, after files were laid down and the jobs changed.
+fn trained(prepare: impl Fn(&World), change: impl Fn(Side, &mut toml::Table)) -> Trained {
     let world = World::new();
-    world.jobs(|_, _| {});
+    prepare(&world);
+    world.jobs(change);
     let mut scores = HashMap::new();
     for ended in world.run_both(&["--out", "training"]) {
         let folder = results(&world, ended.side, ended.fine());
@@ -39,7 +45,7 @@ static TRAINED: LazyLock<Trained> = LazyLock::new(|| {
     }
     let model_id = read_json(&world.place(Side::Owner).join("model.json"))["model_id"].as_str().unwrap().to_owned();
     Trained { world, model_id, scores }
-});
+}
 
 /// The rows of a CSV file with a header, by the first column.
 fn by_id(path: &Path) -> BTreeMap<String, HashMap<String, String>> {
@@ -241,6 +247,51 @@ fn batch_scores_are_those_of_the_training_run_and_of_both_halves() {
 fn deciding(job: &mut toml::Table) {
     set(job, "shared.output", vec!["decile", "top_share", "yes_no"]);
     set(job, "shared.reveal", vec!["overlap_to_both", "decisions_to_owner"]);
+}
+
+/// The owner has ids, split and label; the users that the partner lacks get the rate of the label.
+#[test]
+fn an_owner_without_columns_scores_new_users_by_the_labels_rate() {
+    let _machine = together();
+    let short =
+        |count: usize| lines(Side::Owner).iter().map(|line| line.split(',').take(count).collect::<Vec<_>>().join(",")).collect::<Vec<_>>();
+    let write = |world: &World| std::fs::write(world.place(Side::Owner).join("label.csv"), short(3).join("\n") + "\n").unwrap();
+    let of_owner = |side: Side, file: &'static str, job: &mut toml::Table| {
+        if side == Side::Owner {
+            set(job, "private.data", file);
+        }
+    };
+    let trained = trained(write, |side, job| of_owner(side, "label.csv", job));
+    let model = ModelFile::load(&trained.world.place(Side::Owner).join("model.json")).unwrap();
+    assert!(model.coefficients.0.is_empty() && model.recipe.columns.is_empty());
+    let own = model.own_model.as_ref().unwrap();
+    let training: Vec<bool> = lines(Side::Owner)
+        .iter()
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .filter(|cells| cells[1] == "train")
+        .map(|cells| cells[2] == "1")
+        .collect();
+    let rate = training.iter().filter(|yes| **yes).count() as f64 / training.len() as f64;
+    assert!((probability(own.intercept) - rate).abs() < 1e-9, "the own model is the rate of all own training users");
+    let shown = trained.world.run(Side::Owner, &["model", "show", "model.json"]);
+    assert!(shown.code == Some(0) && shown.out.contains("0 features on"), "{shown:?}");
+
+    trained.data(Side::Owner, "ids.csv", &[short(1), vec!["new.user@example.net".to_owned()]].concat());
+    trained.jobs("rate", |side, job| of_owner(side, "ids.csv", job));
+    let plain = by_id(&trained.scored("rate")[0].join("scores.csv"));
+    assert_eq!((plain.len(), plain["new.user@example.net"]["model"].as_str()), (612, "own"));
+    for row in plain.values().filter(|row| row["model"] == "own") {
+        assert!((row["score"].parse::<f64>().unwrap() - rate).abs() <= 5.1e-7);
+    }
+    for (id, score) in &trained.scores {
+        assert!((plain[id]["score"].parse::<f64>().unwrap() - score).abs() <= 1e-6, "a test user's score moved");
+    }
+    trained.jobs("rate_decided", |side, job| {
+        of_owner(side, "ids.csv", job);
+        deciding(job);
+    });
+    let decided = by_id(&trained.scored("rate_decided")[0].join("scores.csv"));
+    assert!(plain.iter().all(|(id, row)| decided[id]["yes_no"] == row["yes_no"]));
 }
 
 #[test]
