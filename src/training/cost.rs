@@ -114,7 +114,9 @@ impl Ends {
         self.both_ways(&plan, &plan);
         let held = schedule.held.is_some() && step.hessian_rows == 0;
         self.each(|meter, role| {
-            compare::declare_all_within(meter, role, 4 * size, ring50::BITS);
+            compare::declare_all_within(meter, role, 2 * size, ring50::BITS);
+            compare::declare_all_within(meter, role, 2 * size, ring50::BITS);
+            pair::declare_and(meter, Form::Columns, 1);
             compare::declare_all_within(meter, role, size, ring50::BITS);
             pair::declare_and(meter, Form::Columns, 1);
             compare::declare_all_within(meter, role, 1, ring50::BITS);

@@ -29,6 +29,10 @@ const HALF_HARMONIC: f64 = 0.5;
 /// The same for exponential functions, which reach 1 already.
 const EXPONENTIAL_HALF_HARMONIC: f64 = 0.25;
 
+/// By so many deviations of their rounding, slopes of a close end check are raised.
+const SLOPE_DEVIATIONS: f64 = 1.0;
+/// Bits of sines and cosines of gates whose slopes are too coarse for that.
+const COARSE_BITS: u32 = 10;
 /// How far the function that tells predictors beyond the interval rises in the gap.
 const STRAY_RISE: f64 = 0.8;
 
@@ -55,8 +59,8 @@ pub(crate) struct Response<'a> {
     factors: Option<Vec<f64>>,
     /// 1 for a row that counts and 0 for one that does not.
     counted: Option<Vec<f64>>,
-    /// The series of every kind of gate, by (frequency, harmonics, half harmonic).
-    book: BTreeMap<(u64, usize, bool), Fitted>,
+    /// The series of every kind of gate, by (frequency, harmonics, half harmonic, bits).
+    book: BTreeMap<(u64, usize, bool, u32), Fitted>,
 }
 
 /// The series of a kind of gate.
@@ -179,7 +183,7 @@ impl<'a> Response<'a> {
     /// Exit 1: a series cannot be fitted.
     pub(crate) fn prepare(&mut self, gates: &[GatePlan], span: usize) -> Result<(), Failure> {
         for gate in gates {
-            if let Entry::Vacant(place) = self.book.entry((gate.frequency, gate.harmonics, gate.half)) {
+            if let Entry::Vacant(place) = self.book.entry((gate.frequency, gate.harmonics, gate.half, gate.bits)) {
                 place.insert(fit(self.schedule, self.input.base_logit, span, gate)?);
             }
         }
@@ -188,7 +192,7 @@ impl<'a> Response<'a> {
 
     /// What the owner puts into a gate over rows from `first` on.
     pub(crate) fn functions(&self, gate: &GatePlan, first: usize) -> Vec<Function<'_>> {
-        let Some(fitted) = self.book.get(&(gate.frequency, gate.harmonics, gate.half)) else { return Vec::new() };
+        let Some(fitted) = self.book.get(&(gate.frequency, gate.harmonics, gate.half, gate.bits)) else { return Vec::new() };
         let factor = self.factors.as_deref().and_then(|factors| factors.get(first..first + gate.rows));
         let counted = self.counted.as_deref().and_then(|counted| counted.get(first..first + gate.rows));
         let mut functions = vec![Function { series: &fitted.residual, factor }];
@@ -231,14 +235,20 @@ fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> R
     let flat = Gap { weight, rise: 0.0 };
     let half = |z: f64| (PI * (z - centre) / period).cos();
     let slopes = |z: f64| slope(z) / bound;
+    // Rows in the gap must not turn a Hessian negative.
+    let level = Gap { weight: if exponential { weight } else { series::HEAVY_GAP }, rise: 0.0 };
     if !gate.half {
         let empty = Series { constant: 0.0, harmonics: Vec::new() };
-        return Ok(Fitted { residual: fitted(&|z| function(z) / bound, flat)?, slope: fitted(&slopes, flat)?, stray: empty });
+        return Ok(Fitted { residual: fitted(&|z| function(z) / bound, flat)?, slope: fitted(&slopes, level)?, stray: empty });
     }
     let mut residual = fitted(&|z| function(z) / bound - amplitude * half(z), flat)?;
     residual.harmonics.push((amplitude, 0.0));
-    let mut slope = fitted(&slopes, flat)?;
+    let mut slope = fitted(&slopes, level)?;
     slope.harmonics.push((0.0, 0.0));
+    if family == Family::Logistic && gate.bits > COARSE_BITS {
+        // Rounding may turn small slopes negative, and a row with large entries its Hessian: solvers would follow that.
+        slope.constant += SLOPE_DEVIATIONS * 0.4 * (gate.harmonics as f64).sqrt() / f64::from(gate.bits).exp2();
+    }
     let mut stray = fitted(&|z| 0.5 * half(z), Gap { weight: series::GAP, rise: STRAY_RISE })?;
     stray.harmonics.push((-0.5, 0.0));
     Ok(Fitted { residual, slope, stray })

@@ -68,7 +68,7 @@ const USUAL_OVER_SLOW: f64 = 30.0;
 /// Weights that are as large as the largest one, at most.
 const LARGE_WEIGHTS: usize = 16;
 /// Rows beyond the interval that the end check tolerates: this many, and this share of all, which is what the series are off by.
-const STRAY_ROWS: (f64, f64) = (2.0, 5e-4);
+const STRAY_ROWS: (f64, f64) = (0.3, 2e-4);
 /// Fewest training rows. More weights than rows are fine: the ridge determines what rows do not.
 const FEWEST_ROWS: usize = 20;
 /// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
@@ -703,7 +703,7 @@ impl Schedule {
             last_bits: None,
             harmonics: span.harmonics,
             half: false,
-            bits: span.trigonometric_bits,
+            bits: if step.care == Care::Fine { steps::FINE_BITS } else { span.trigonometric_bits },
             frequency: span.frequency,
             owner_uploads: 0,
         };

@@ -502,8 +502,11 @@ impl<'a> Course<'a> {
 
     /// This party's XOR share of n·gᵀH⁻¹g ≤ the schedule's bound. The product wraps around unless its factors are small, so they must be.
     fn near(&mut self, g: &[u64], solved: &Solved, lower: f64) -> Result<bool, Failure> {
-        let (factors, product) = decrement(&mut self.party, g, solved, lower)?;
-        let small = self.within(&factors, largest_factor(factors.len()), STEP_BITS)?;
+        let ([steps, gradients], product) = decrement(&mut self.party, g, solved, lower)?;
+        let (largest_step, largest_gradient) = largest_factors(steps.len());
+        let steps = self.within(&steps, largest_step, STEP_BITS)?;
+        let gradients = self.within(&gradients, largest_gradient, STEP_BITS)?;
+        let small = self.both(steps, gradients)?;
         // Rounded columns move predictors by 2^-9 of the weights' norm: more than that biases coefficients and no gradient shows it.
         let weights = self.within(&self.w.clone(), self.schedule.largest_weight(), WEIGHT_BITS)?;
         let small = self.both(small, weights)?;
@@ -527,12 +530,16 @@ impl<'a> Course<'a> {
     }
 }
 
+/// Root of how much larger than gradients steps may be.
+const STEP_OVER_MIDDLE: f64 = 7.0;
 /// Largest inner product of the end check whose share is exact.
 const LARGEST_PRODUCT: f64 = 0.24;
 
-/// Entries of two halves of this length together up to which their inner product is below [`LARGEST_PRODUCT`].
-fn largest_factor(length: usize) -> f64 {
-    (LARGEST_PRODUCT / (length as f64 / 2.0)).sqrt()
+/// Entries of a step and of a gradient of this length up to which their inner product is below [`LARGEST_PRODUCT`]. Near the end steps
+/// are the larger ones, by one over the curvature.
+fn largest_factors(length: usize) -> (f64, f64) {
+    let middle = (LARGEST_PRODUCT / length as f64).sqrt();
+    (STEP_OVER_MIDDLE * middle, middle / STEP_OVER_MIDDLE)
 }
 
 fn no_hessian() -> Failure {

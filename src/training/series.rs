@@ -12,6 +12,8 @@ use std::f64::consts::{PI, TAU};
 
 /// Weight of the whole gap against the whole interval.
 pub const GAP: f64 = 1e-7;
+/// The same for slopes, which need not be as close on the interval.
+pub const HEAVY_GAP: f64 = 1e-5;
 /// The same for exponential functions, whose errors count relative to values far below their largest one.
 pub const LIGHT_GAP: f64 = 1e-11;
 /// Lawson iterations.

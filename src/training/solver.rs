@@ -139,9 +139,9 @@ pub(crate) fn inner_plan(length: usize) -> Result<Plan, AlgebraError> {
     Plan::new(Shape::new(1, length, 1, ring50::BITS - 1), false)
 }
 
-/// The vectors whose inner product bounds the decrement, and this party's share of it (2·[`STEP_BITS`] fraction bits): exact while the
-/// product is below 1/2.
-pub(crate) fn decrement(party: &mut Party<'_>, g: &[u64], solved: &Solved, lower: f64) -> Result<(Vec<u64>, u64), AlgebraError> {
+/// The two vectors whose inner product bounds the decrement, steps and gradients, and this party's share of it (2·[`STEP_BITS`]
+/// fraction bits): exact while the product is below 1/2.
+pub(crate) fn decrement(party: &mut Party<'_>, g: &[u64], solved: &Solved, lower: f64) -> Result<([Vec<u64>; 2], u64), AlgebraError> {
     let batch = [Batch { shares: &solved.residual, modulus: MASK + 1, factor: 1.0 / lower }];
     let left = [solved.solution.clone(), lift(party.engine, party.channel, &batch)?.concat()].concat();
     let right: Vec<u64> = g.iter().zip(&solved.residual).map(|(g, r)| ring50::add(*g, *r)).chain(solved.residual.iter().copied()).collect();
@@ -153,5 +153,5 @@ pub(crate) fn decrement(party: &mut Party<'_>, g: &[u64], solved: &Solved, lower
     let theirs = receive_product(party.engine, party.channel, &plan)?;
     let local = left.iter().zip(&right).fold(0u64, |sum, (a, b)| sum.wrapping_add(a.wrapping_mul(*b)));
     let remote = ours.iter().chain(&theirs).fold(0u64, |sum, share| sum.wrapping_add(*share));
-    Ok(([left, right].concat(), local.wrapping_add(remote) & MASK))
+    Ok(([left, right], local.wrapping_add(remote) & MASK))
 }

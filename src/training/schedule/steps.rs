@@ -56,6 +56,10 @@ const RARE: f64 = 0.05;
 /// Length of the start's step over its slope, where it follows the gradient alone: half of it, since columns of the two sides may be
 /// copies of each other.
 const FIRST_DAMPING: f64 = 0.5;
+/// The same for rare labels: columns that many of the few positives have would carry them too far.
+const RARE_FIRST_DAMPING: f64 = 0.3;
+/// Below this variance of the label that is so.
+const FIRST_RARE: f64 = 0.1;
 /// Bound on the eigenvalues of a logistic model's Hessian on whitened columns: a quarter for each side's columns with their ridge, and
 /// up to a quarter more where clipped columns have means beside the intercept.
 const LARGEST_EIGENVALUE: f64 = 0.75;
@@ -190,7 +194,11 @@ fn small_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
     let all = solvers(LARGEST_EIGENVALUE * limit, mean * FIRST_LOWER, mean * EXTRA_LOWER, ACCURACY[0]);
     let (rough, full) = (step(rows, rows, 1.0, harmonics), Step { care: Care::Close, ..step(rows, rows, 1.0, harmonics) });
     Course {
-        start: Some(Start { hessian_rows: 0, damping: FIRST_DAMPING, slope: mean * bucket.variance.max(LEAST_START_SLOPE) }),
+        start: Some(Start {
+            hessian_rows: 0,
+            damping: if bucket.variance < FIRST_RARE { RARE_FIRST_DAMPING } else { FIRST_DAMPING },
+            slope: mean * bucket.variance.max(LEAST_START_SLOPE),
+        }),
         steps: vec![rough, rough, full],
         last: full,
         harmonics,
