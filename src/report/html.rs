@@ -296,7 +296,6 @@ fn values(body: &mut String, data: &ReportData) {
     let rival = data.rival("label's mean");
     for value in data.value.iter().chain(&data.earlier_values) {
         let _ = write!(body, "<h2>Value on the test rows</h2><p>{}.</p>", escape(&value::value_title(value)));
-        let rival = data.rival("label's mean");
         lines_table(body, value::value_lines(value, rival));
         let pairs = |tenths: &[Tenth]| tenths.iter().rev().map(|tenth| (tenth.predicted, tenth.actual)).collect::<Vec<_>>();
         let (joint, own) = (pairs(&value.tenths), pairs(&value.own_tenths));

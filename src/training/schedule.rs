@@ -47,8 +47,10 @@ const REAL_WEIGHT_BITS: u32 = 12;
 const MOST_WEIGHT_BITS: u32 = 6;
 /// Largest power of two that bounds the gate's function.
 const MOST_FUNCTION_BITS: u32 = 12;
-/// Of the end check's bound what rounding may take in each direction, in standard errors.
+/// Of the end check's bound what rounding may take in each direction at most, in standard errors.
 const ROUNDING: f64 = 0.02;
+/// Rounding in flat directions over that in usual ones.
+const FLATTER: f64 = 3.0;
 /// Every second end check has a period that is longer by this factor.
 const OTHER_PERIOD: f64 = 1.18;
 /// From this further step on each span is at least the second one, and from twice as many on the third.
@@ -427,8 +429,10 @@ pub struct Schedule {
     pub result_bits: u32,
     /// ⌈log₂⌉ of the largest row weight.
     pub weight_bits: u32,
-    /// The end check's bound on n·gᵀH⁻¹g, the square of standard errors, rounding included.
+    /// The planned end check's bound on n·gᵀH⁻¹g, the square of standard errors, rounding included.
     pub bound: f64,
+    /// The same of the steps after it.
+    pub fine_bound: f64,
     /// Where the planned end check's Hessian is older than its step: bound on every entry of the step before, in whitened coordinates.
     pub held: Option<f64>,
 }
@@ -493,20 +497,22 @@ impl Schedule {
             let span = Span::new(sizes.family, interval, course.harmonics, course.trigonometric_bits);
             let mut spans = vec![span];
             spans.extend(span.wider(sizes.family));
-            // What rounding sines and cosines adds to a residual, in standard errors of a direction of usual curvature.
-            let noise = f64::from(span.function_bits + weight_bits).exp2() * (course.harmonics as f64).sqrt() * 0.4
-                / f64::from(course.trigonometric_bits).exp2()
-                / course.usual_slope.sqrt();
             let fixed = matches!(sizes.family, Family::Linear | Family::Gamma);
             let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
             let share = course.share_of_tolerance;
-            let rounding = match sizes.family {
-                Family::Logistic => ROUNDING.max(1.5 * noise),
-                Family::Linear => ROUNDING * share,
-                // Residuals of rows with large means are rounded like all others, so some directions have more of it.
-                Family::Poisson | Family::Gamma => (ROUNDING * share).max(2.5 * noise),
+            let bound = |bits: u32| {
+                // What rounding sines and cosines adds to a residual, in standard errors of a direction of usual curvature; flatter
+                // ones have more of it.
+                let noise = f64::from(span.function_bits + weight_bits).exp2() * (course.harmonics as f64).sqrt() * 0.4
+                    / f64::from(bits).exp2()
+                    / course.usual_slope.sqrt();
+                let rounding = match sizes.family {
+                    Family::Logistic if sizes.weights.is_none() => ROUNDING.min(FLATTER * noise),
+                    Family::Linear => ROUNDING * share,
+                    _ => (ROUNDING * share).max(FLATTER * noise),
+                };
+                (sizes.tolerance * share).powi(2) + columns as f64 * rounding * rounding
             };
-            let bound = (sizes.tolerance * share).powi(2) + columns as f64 * rounding * rounding;
             Ok(Self {
                 sizes,
                 start: course.start,
@@ -527,7 +533,8 @@ impl Schedule {
                 // Residuals of a logistic model are at most 1.
                 result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
                 weight_bits,
-                bound,
+                bound: bound(course.trigonometric_bits),
+                fine_bound: bound(steps::FINE_BITS),
                 held: course.held,
             })
         };

@@ -478,7 +478,8 @@ impl<'a> Course<'a> {
         let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span, other), solver)?;
         let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
         let solved = operator.solve_fully(&mut self.party, &g, solver)?;
-        let near = self.near(&g, &solved, schedule.slow(solver))?;
+        let bound = if step.care == Care::Fine { schedule.fine_bound } else { schedule.bound };
+        let near = self.near(&g, &solved, schedule.slow(solver), bound)?;
         let held = match schedule.held.filter(|_| step.hessian_rows == 0) {
             Some(bound) => self.within(&self.last.clone(), bound, STEP_BITS)?,
             None => self.party.owner(),
@@ -500,8 +501,8 @@ impl<'a> Course<'a> {
         Ok(bits)
     }
 
-    /// This party's XOR share of n·gᵀH⁻¹g ≤ the schedule's bound. The product wraps around unless its factors are small, so they must be.
-    fn near(&mut self, g: &[u64], solved: &Solved, lower: f64) -> Result<bool, Failure> {
+    /// This party's XOR share of n·gᵀH⁻¹g ≤ bound. The product wraps around unless its factors are small, so they must be.
+    fn near(&mut self, g: &[u64], solved: &Solved, lower: f64, bound: f64) -> Result<bool, Failure> {
         let ([steps, gradients], product) = decrement(&mut self.party, g, solved, lower)?;
         let (largest_step, largest_gradient) = largest_factors(steps.len());
         let steps = self.within(&steps, largest_step, STEP_BITS)?;
@@ -510,7 +511,7 @@ impl<'a> Course<'a> {
         // Rounded columns move predictors by 2^-9 of the weights' norm: more than that biases coefficients and no gradient shows it.
         let weights = self.within(&self.w.clone(), self.schedule.largest_weight(), WEIGHT_BITS)?;
         let small = self.both(small, weights)?;
-        let bound = self.schedule.bound / self.schedule.sizes.rows as f64;
+        let bound = bound / self.schedule.sizes.rows as f64;
         let product = self.within(&[product], bound.min(LARGEST_PRODUCT), 2 * STEP_BITS)?;
         self.both(small, product)
     }
