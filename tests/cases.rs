@@ -10,6 +10,7 @@ use colift::training::scaling::Scaling;
 use colift::training::schedule::{PublicSizes, Schedule};
 use colift::training::secure::{Trained, train};
 use colift::training::twin::{self, SecureModel};
+use colift::training::whitening::Dependence;
 use colift_algebra::Engine;
 use colift_channel::{Channel, Counters};
 use colift_correlation::Role;
@@ -58,7 +59,8 @@ fn matched(owner: &Table, partner: &Table) -> (Array2<f64>, Array2<f64>, Vec<boo
 fn judge(name: &str, (owner, partner, labels): (Array2<f64>, Array2<f64>, Vec<bool>)) {
     let rate = labels.iter().filter(|y| **y).count() as f64 / labels.len() as f64;
     let bucket = RateBucket::for_rate(rate).unwrap();
-    let sizes = PublicSizes::logistic(labels.len(), owner.ncols(), partner.ncols(), bucket.ends());
+    let sizes =
+        PublicSizes::logistic(labels.len(), Dependence::of(owner.view()).rank(), Dependence::of(partner.view()).rank(), bucket.ends());
     let schedule = Schedule::new(sizes).unwrap();
     let party = |role: Role, x: &Array2<f64>, labels: Option<Vec<bool>>| {
         let (x, schedule) = (x.clone(), schedule.clone());

@@ -69,7 +69,7 @@ fn chosen(sent: &[u16], extra: usize, seed: u64) -> BTreeMap<usize, &'static str
     let bit = sent.iter().position(|code| *code == 0x0581).unwrap();
     // The gate shows where a step begins: the last one is the end check's.
     let gates: Vec<usize> = (0..sent.len()).filter(|at| matches!(sent[*at], 0x0420 | 0x0421)).collect();
-    let (middle, check) = (gates[gates.len() / 2], gates[gates.len() - 1]);
+    let (middle, check) = (gates[gates.len() / 3], gates[gates.len() - 1]);
     let last = *gates.iter().rfind(|at| **at + 10 < check).unwrap();
     let mut add = |at: usize, phase| {
         chosen.entry(at).or_insert(phase);

@@ -8,13 +8,15 @@ use crate::error::{Exit, Failure};
 use crate::training::cost::declare_training;
 use crate::training::family::{Family, HiddenWeights};
 use colift_algebra::gate::{GatePlan, RESULT_BITS, balance};
-use colift_algebra::symmetric::SharedMatrix;
-use colift_algebra::{AlgebraError, lift};
-use colift_channel::Meter;
-use colift_correlation::Role;
 use serde::{Deserialize, Serialize};
 
+mod solver_plan;
+mod span;
 mod steps;
+
+pub use solver_plan::SolverPlan;
+use span::other_harmonics;
+pub use span::{Interval, Span, period};
 
 /// Fraction bits of the columns in logits and gradients.
 pub const COLUMN_BITS: u32 = 8;
@@ -50,19 +52,13 @@ const MOST_FUNCTION_BITS: u32 = 12;
 /// Of the end check's bound what rounding may take in each direction at most, in standard errors.
 const ROUNDING: f64 = 0.02;
 /// Rounding in flat directions over that in usual ones.
-const FLATTER: f64 = 3.0;
-/// Every second end check has a period that is longer by this factor.
-const OTHER_PERIOD: f64 = 1.18;
+const FLATTER: f64 = 5.0;
 /// From this further step on each span is at least the second one, and from twice as many on the third.
 const WIDER_AFTER: usize = 2;
 /// How much smaller slopes are resolved by steps that take the most care.
 const FINER_SLOPES: f64 = 32.0;
 /// From this further step on the solver is the late one.
 const LATE: usize = 2;
-/// Half widths of the wider intervals.
-const WIDER: [f64; 2] = [32.0, 80.0];
-/// What an exponential function's interval is widened by on either side.
-const EXPONENTIAL_WIDER: f64 = 1.5;
 /// Rows of a later step's Hessian, at most.
 const EXTRA_HESSIAN_ROWS: usize = 1 << 17;
 /// How much flatter than usual a direction may be of which the end check assumes no more.
@@ -197,192 +193,6 @@ impl HessianPrecision {
     }
 }
 
-/// A Chebyshev iteration with public bounds of the spectrum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SolverPlan {
-    /// Upper bound of the eigenvalues.
-    pub upper: f64,
-    /// Lower bound; smaller eigenvalues converge more slowly but never diverge.
-    pub lower: f64,
-    /// Iterations, on the vector or, with refinements, on all unit vectors.
-    pub iterations: usize,
-    /// Iterations with the inverse that those make; 0 where there is none.
-    pub refinements: usize,
-}
-
-impl SolverPlan {
-    /// The same solver in its cheaper way, for Hessians of this size that serve one gradient each.
-    fn cheapest(self, size: usize) -> Result<Self, AlgebraError> {
-        let bytes = |plan: &Self| -> Result<u64, AlgebraError> {
-            let mut meter = Meter::default();
-            plan.declare(&mut meter, Role::First, size)?;
-            Ok(meter.counters().bytes_sent)
-        };
-        let mut best = (bytes(&self)?, self);
-        for refinements in 2..=4 {
-            let plan = Self { iterations: self.iterations.div_ceil(refinements), refinements, ..self };
-            if SharedMatrix::plan(size, size).is_ok() {
-                let cost = bytes(&plan)?;
-                if cost < best.0 {
-                    best = (cost, plan);
-                }
-            }
-        }
-        Ok(best.1)
-    }
-
-    /// Vectors for which a Hessian of this size is laid out.
-    #[must_use]
-    pub fn laid_out(&self, size: usize) -> usize {
-        if self.refinements == 0 { 1 } else { size }
-    }
-
-    /// (upper, lower) bound of the spectrum of p(H)·H, p the first iterations: 1 ± 1/T_m(σ).
-    #[must_use]
-    pub fn inverse_bounds(&self) -> (f64, f64) {
-        let sigma = (self.upper + self.lower) / (self.upper - self.lower);
-        let (mut before, mut now) = (1.0, sigma);
-        for _ in 1..self.iterations {
-            (before, now) = (now, 2.0 * sigma * now - before);
-        }
-        (1.0 + 1.0 / now, 1.0 - 1.0 / now)
-    }
-
-    /// Notes the messages of an operator and of one solution.
-    pub(crate) fn declare(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
-        self.declare_operator(meter, role, size)?;
-        self.declare_solve(meter, role, size)
-    }
-
-    /// Notes the messages of [`crate::training::solver::Operator::new`].
-    pub(crate) fn declare_operator(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
-        SharedMatrix::declare_exchange(meter, size, self.laid_out(size))?;
-        if self.refinements > 0 {
-            self.declare_vectors(meter, role, size, size)?;
-            lift::declare(meter, role, size * size);
-            SharedMatrix::declare_exchange(meter, size, 1)?;
-        }
-        Ok(())
-    }
-
-    /// Notes the messages of so many iterations of the first kind on so many vectors.
-    pub(crate) fn declare_vectors(&self, meter: &mut Meter, role: Role, size: usize, vectors: usize) -> Result<(), AlgebraError> {
-        lift::declare(meter, role, size * vectors);
-        for _ in 1..self.iterations {
-            SharedMatrix::declare_times(meter, size, self.laid_out(size).max(vectors), vectors)?;
-            lift::declare(meter, role, 2 * size * vectors);
-        }
-        Ok(())
-    }
-
-    /// Notes the messages of one solution.
-    pub(crate) fn declare_solve(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
-        if self.refinements == 0 {
-            return self.declare_vectors(meter, role, size, 1);
-        }
-        SharedMatrix::declare_times(meter, size, 1, 1)?;
-        lift::declare(meter, role, size);
-        for _ in 1..self.refinements {
-            SharedMatrix::declare_times(meter, size, size, 1)?;
-            lift::declare(meter, role, size);
-            SharedMatrix::declare_times(meter, size, 1, 1)?;
-            lift::declare(meter, role, 2 * size);
-        }
-        Ok(())
-    }
-
-    /// Notes the messages of what a solution lacks.
-    pub(crate) fn declare_residual(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
-        SharedMatrix::declare_times(meter, size, self.laid_out(size), 1)?;
-        lift::declare(meter, role, size);
-        Ok(())
-    }
-}
-
-/// The interval on which the gate's functions are fitted, around the base logit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Lower end minus base logit.
-    pub low: f64,
-    /// Upper end minus base logit.
-    pub high: f64,
-}
-
-/// How wide the gate's functions are fitted, and how finely.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// The interval; all spans of a training have one centre.
-    pub interval: Interval,
-    /// Harmonics where a Hessian is made: slopes need more than residuals.
-    pub harmonics: usize,
-    /// Fraction bits of sines and cosines.
-    pub trigonometric_bits: u32,
-    /// The gate's frequency c, even; the end check halves it.
-    pub frequency: u64,
-    /// ⌈log₂⌉ of the largest value of the gate's function on its interval.
-    pub function_bits: u32,
-}
-
-impl Span {
-    /// The span of an interval with so many harmonics and bits.
-    fn new(family: Family, interval: Interval, harmonics: usize, trigonometric_bits: u32) -> Self {
-        // Period 1.35 widths; an even frequency, for the end check's half harmonic.
-        let scale = (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64;
-        let frequency = 2 * (scale / (2.0 * 1.35 * (interval.high - interval.low))).floor() as u64;
-        // ⌈x·log₂ e⌉: exact products, so both sides agree.
-        let function_bits = |top: f64| (top * std::f64::consts::LOG2_E).ceil().max(0.0) as u32;
-        let function_bits = match family {
-            Family::Logistic | Family::Linear => 0,
-            Family::Poisson => function_bits(interval.high),
-            Family::Gamma => function_bits(-interval.low),
-        };
-        Self { interval, harmonics, trigonometric_bits, frequency, function_bits }
-    }
-
-    /// The period in z.
-    #[must_use]
-    pub fn period(&self) -> f64 {
-        period(self.frequency)
-    }
-
-    /// The same interval with a longer period: predictors periods away, which one of the two takes for others, the other does not.
-    fn other(&self) -> Self {
-        let frequency = 2 * (self.frequency as f64 / (2.0 * OTHER_PERIOD)).floor() as u64;
-        Self { frequency, harmonics: other_harmonics(self.harmonics), ..*self }
-    }
-
-    /// The wider ones after this one, with the same centre.
-    fn wider(&self, family: Family) -> Vec<Self> {
-        let Interval { low, high } = self.interval;
-        let (centre, half) = ((low + high) / 2.0, (high - low) / 2.0);
-        let around = |half: f64| Interval { low: centre - half, high: centre + half };
-        match family {
-            Family::Linear => Vec::new(),
-            Family::Logistic => {
-                let halves = WIDER.into_iter().filter(|wider| *wider > half);
-                let fine = |half: f64| Self::new(family, around(half), steps::hessian_harmonics(2.0 * half), steps::FINE_BITS);
-                halves.map(fine).collect()
-            }
-            Family::Poisson | Family::Gamma => {
-                let half = half + EXPONENTIAL_WIDER;
-                let wider = Self::new(family, around(half), steps::exponential_harmonics(2.0 * half), steps::FINE_BITS);
-                [wider].into_iter().filter(|span| span.function_bits <= MOST_FUNCTION_BITS && 2.0 * half <= WIDEST_INTERVAL).collect()
-            }
-        }
-    }
-}
-
-/// The period in z of a gate's frequency.
-#[must_use]
-pub fn period(frequency: u64) -> f64 {
-    (1u64 << (50 - COLUMN_BITS - WEIGHT_BITS)) as f64 / frequency as f64
-}
-
-/// Harmonics of a longer period that follow a function as closely.
-fn other_harmonics(harmonics: usize) -> usize {
-    (OTHER_PERIOD * harmonics as f64).round() as usize
-}
-
 /// A step after the planned ones, as it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
@@ -500,10 +310,11 @@ impl Schedule {
             let fixed = matches!(sizes.family, Family::Linear | Family::Gamma);
             let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
             let share = course.share_of_tolerance;
-            let bound = |bits: u32| {
+            let most_harmonics = spans.iter().map(|span| span.harmonics).max().unwrap_or_default();
+            let bound = |bits: u32, harmonics: usize| {
                 // What rounding sines and cosines adds to a residual, in standard errors of a direction of usual curvature; flatter
                 // ones have more of it.
-                let noise = f64::from(span.function_bits + weight_bits).exp2() * (course.harmonics as f64).sqrt() * 0.4
+                let noise = f64::from(span.function_bits + weight_bits).exp2() * (harmonics as f64).sqrt() * 0.4
                     / f64::from(bits).exp2()
                     / course.usual_slope.sqrt();
                 let rounding = match sizes.family {
@@ -533,8 +344,8 @@ impl Schedule {
                 // Residuals of a logistic model are at most 1.
                 result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
                 weight_bits,
-                bound: bound(course.trigonometric_bits),
-                fine_bound: bound(steps::FINE_BITS),
+                bound: bound(course.trigonometric_bits, course.harmonics),
+                fine_bound: bound(steps::FINE_BITS, most_harmonics),
                 held: course.held,
             })
         };

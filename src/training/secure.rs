@@ -31,7 +31,8 @@
 //! **Source.** TRAINING design (docs/protocols/training.md): damped sub-sampled Newton on locally whitened columns;
 //! Chebyshev semi-iteration (Golub and Varga 1961) on shares.
 
-use crate::contract::Disclosure;
+use ending::{LARGEST_PRODUCT, largest_factors, not_converged};
+
 use crate::error::{Exit, Failure};
 use crate::training::family::Family;
 use crate::training::features::Features;
@@ -39,9 +40,7 @@ use crate::training::hessian::{constant_hessian, hessian};
 use crate::training::inference::standard_errors;
 use crate::training::opening::{self, Ledger};
 use crate::training::response::{OwnerInput, Response};
-use crate::training::schedule::{
-    COLUMN_BITS, Care, Extra, Interval, RIDGE_BITS, STEP_BITS, Schedule, SolverPlan, Start, Step, WEIGHT_BITS,
-};
+use crate::training::schedule::{COLUMN_BITS, Care, Extra, RIDGE_BITS, STEP_BITS, Schedule, SolverPlan, Start, Step, WEIGHT_BITS};
 use crate::training::solver::{Operator, Solved, decrement};
 use crate::training::variance::residual_variance;
 use colift_algebra::gate::{self, Gate, GatePlan, RESULT_BITS};
@@ -531,18 +530,6 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Root of how much larger than gradients steps may be.
-const STEP_OVER_MIDDLE: f64 = 7.0;
-/// Largest inner product of the end check whose share is exact.
-const LARGEST_PRODUCT: f64 = 0.24;
-
-/// Entries of a step and of a gradient of this length up to which their inner product is below [`LARGEST_PRODUCT`]. Near the end steps
-/// are the larger ones, by one over the curvature.
-fn largest_factors(length: usize) -> (f64, f64) {
-    let middle = (LARGEST_PRODUCT / length as f64).sqrt();
-    (STEP_OVER_MIDDLE * middle, middle / STEP_OVER_MIDDLE)
-}
-
 fn no_hessian() -> Failure {
     Failure::new(Exit::Internal, 647, "the schedule starts without a Hessian")
 }
@@ -574,33 +561,6 @@ fn apply(
     Ok(())
 }
 
-/// Why no end check was passed, and what to sign instead.
-fn not_converged(schedule: &Schedule, [near, ranged]: [bool; 2]) -> Failure {
-    let steps = schedule.max_extra;
-    let what = match (near, ranged) {
-        (_, false) => format!("predictors left the widest range of the sigmoid's series after {steps} further steps; no model was opened"),
-        _ => format!("the training did not converge within {steps} further steps; no model was opened"),
-    };
-    let separated = "no column is known to be the cause";
-    let hint = match schedule.sizes.family {
-        Family::Linear => "raise l2, check label_scale and the share of rows that count, or leave out columns".to_owned(),
-        Family::Poisson | Family::Gamma => {
-            let Interval { low, high } = schedule.span(schedule.widest()).interval;
-            format!("set logit_range = [{:.1}, {:.1}] in both jobs, check label_scale, or raise l2", low - 1.0, high + 1.0)
-        }
-        Family::Logistic if !ranged => {
-            format!(
-                "{separated}: the labels are nearly separated, so raise l2 tenfold, check expected_rate, or leave out columns that know the label"
-            )
-        }
-        Family::Logistic => format!(
-            "{separated}: raise max_extra_steps in both jobs, raise l2, lower clip where columns have extreme values, or leave out columns \
-             that are nearly copies of columns of the peer"
-        ),
-    };
-    Failure::new(Exit::NotConverged, 648, what).at(format!("end check {}", Disclosure::ConvergedAndInRange)).hint(hint)
-}
-
 impl From<AlgebraError> for Failure {
     fn from(error: AlgebraError) -> Self {
         match error {
@@ -610,6 +570,8 @@ impl From<AlgebraError> for Failure {
         }
     }
 }
+
+mod ending;
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,14 @@ pub(crate) struct Operator {
     inverse: Option<SharedMatrix>,
 }
 
+/// A solution on its way: x, the last direction, and the residual (with the Hessian's fraction bits more) before that direction was
+/// taken from it.
+struct Iterated {
+    solution: Vec<u64>,
+    direction: Vec<u64>,
+    residual: Vec<u64>,
+}
+
 /// A solution and what it lacks, both with [`STEP_BITS`].
 pub(crate) struct Solved {
     pub(crate) solution: Vec<u64>,
@@ -50,7 +58,7 @@ impl Operator {
         if party.owner() {
             unit.iter_mut().step_by(size + 1).for_each(|one| *one = 1 << STEP_BITS);
         }
-        let rows = chebyshev(party, &hessian, None, &unit, (plan.upper, plan.lower), plan.iterations)?.0;
+        let rows = chebyshev(party, &hessian, None, &unit, (plan.upper, plan.lower), plan.iterations)?.solution;
         let factor = f64::from(INVERSE_BITS as i32 - STEP_BITS as i32).exp2();
         let lifted = lift(party.engine, party.channel, &[Batch { shares: &rows, modulus: MASK + 1, factor }])?.concat();
         // p(H) is symmetric but for roundings: both sides take the entries above the diagonal.
@@ -61,12 +69,12 @@ impl Operator {
 
     /// This party's shares of an approximation of H⁻¹g; g has [`STEP_BITS`] like the result.
     pub(crate) fn solve(&self, party: &mut Party<'_>, g: &[u64], plan: &SolverPlan) -> Result<Vec<u64>, AlgebraError> {
-        Ok(self.iterate(party, g, plan)?.0)
+        Ok(self.iterate(party, g, plan)?.solution)
     }
 
     /// The same, and what it lacks: one product more.
     pub(crate) fn solve_fully(&self, party: &mut Party<'_>, g: &[u64], plan: &SolverPlan) -> Result<Solved, AlgebraError> {
-        let (solution, direction, mut residual) = self.iterate(party, g, plan)?;
+        let Iterated { solution, direction, mut residual } = self.iterate(party, g, plan)?;
         let product = self.hessian.times(party.engine, party.channel, &direction)?;
         residual.iter_mut().zip(product).for_each(|(r, p)| *r = ring50::sub(*r, p));
         let factor = f64::from(HESSIAN_BITS).exp2().recip();
@@ -74,7 +82,7 @@ impl Operator {
         Ok(Solved { solution, residual })
     }
 
-    fn iterate(&self, party: &mut Party<'_>, g: &[u64], plan: &SolverPlan) -> Result<(Vec<u64>, Vec<u64>, Vec<u64>), AlgebraError> {
+    fn iterate(&self, party: &mut Party<'_>, g: &[u64], plan: &SolverPlan) -> Result<Iterated, AlgebraError> {
         match &self.inverse {
             None => chebyshev(party, &self.hessian, None, g, (plan.upper, plan.lower), plan.iterations),
             Some(inverse) => chebyshev(party, &self.hessian, Some(inverse), g, plan.inverse_bounds(), plan.refinements),
@@ -84,11 +92,10 @@ impl Operator {
 
 /// This party's shares of approximations of H⁻¹g for several vectors g, one after the other, by iterations with the Hessian.
 pub(crate) fn solve_many(party: &mut Party<'_>, hessian: &SharedMatrix, g: &[u64], plan: &SolverPlan) -> Result<Vec<u64>, AlgebraError> {
-    Ok(chebyshev(party, hessian, None, g, (plan.upper, plan.lower), plan.iterations)?.0)
+    Ok(chebyshev(party, hessian, None, g, (plan.upper, plan.lower), plan.iterations)?.solution)
 }
 
-/// The semi-iteration for H·x = g, or X·H·x = X·g, with the bounds (upper, lower) of the spectrum. Returns x, the last direction, and
-/// the residual (with the Hessian's fraction bits more) before that direction was taken from it.
+/// The semi-iteration for H·x = g, or X·H·x = X·g, with the bounds (upper, lower) of the spectrum.
 fn chebyshev(
     party: &mut Party<'_>,
     hessian: &SharedMatrix,
@@ -96,7 +103,7 @@ fn chebyshev(
     g: &[u64],
     (upper, lower): (f64, f64),
     iterations: usize,
-) -> Result<(Vec<u64>, Vec<u64>, Vec<u64>), AlgebraError> {
+) -> Result<Iterated, AlgebraError> {
     let (theta, delta) = ((upper + lower) / 2.0, (upper - lower) / 2.0);
     let sigma = theta / delta;
     let whole = |party: &mut Party<'_>, shares: &[u64], factor: f64| -> Result<Vec<u64>, AlgebraError> {
@@ -131,7 +138,7 @@ fn chebyshev(
         solution.iter_mut().zip(&direction).for_each(|(x, d)| *x = ring50::add(*x, *d));
         rho = next;
     }
-    Ok((solution, direction, residual))
+    Ok(Iterated { solution, direction, residual })
 }
 
 /// The plan of an inner product of two shared vectors of this length.

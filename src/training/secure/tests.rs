@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::contract::Disclosure;
 use crate::evaluation::random::normals;
 use crate::training::family::Family;
 use crate::training::schedule::PublicSizes;
