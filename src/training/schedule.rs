@@ -53,6 +53,8 @@ const MOST_FUNCTION_BITS: u32 = 12;
 const ROUNDING: f64 = 0.02;
 /// Rounding in flat directions over that in usual ones.
 const FLATTER: f64 = 5.0;
+/// Up to so many rows the widest span follows the first one.
+const WIDEST_AT_ONCE_ROWS: usize = 8_192;
 /// From this further step on each span is at least the second one, and from twice as many on the third.
 const WIDER_AFTER: usize = 2;
 /// How much smaller slopes are resolved by steps that take the most care.
@@ -420,6 +422,12 @@ impl Schedule {
         let fixed = matches!(self.sizes.family, Family::Linear | Family::Gamma);
         let hessian_rows = if fixed && done > 0 { 0 } else { self.extra_hessian_rows };
         Step { damping: 1.0, momentum: 0.0, hessian_rows, care: Care::Fine, ..self.last }
+    }
+
+    /// The span after one that predictors left: with few rows, where it costs little, the widest.
+    #[must_use]
+    pub fn next_span(&self, span: usize) -> usize {
+        if self.sizes.rows <= WIDEST_AT_ONCE_ROWS { self.widest() } else { self.widest().min(span + 1) }
     }
 
     /// The least span of a step after the planned ones and `done` others: predictors far outside may be too few to be noticed.

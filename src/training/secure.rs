@@ -492,7 +492,7 @@ impl<'a> Course<'a> {
         // A gradient from a series beyond its interval leads away: the same weights once more, on the next wider span.
         self.applied = bits[1] || self.span == schedule.widest();
         if !self.applied {
-            self.span += 1;
+            self.span = schedule.next_span(self.span);
         } else {
             apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
             self.last = solved.solution;

@@ -297,13 +297,13 @@ fn greeting(low: u16, high: u16, role: u8) -> Vec<u8> {
 #[test]
 fn a_peer_with_the_right_key_that_lies_is_named() {
     let _machine = together();
-    let fine = greeting(1, 1, 2);
+    let fine = greeting(2, 2, 2);
     owner_meets(|link| link.send(GREETING, &greeting(7, 9, 2)).unwrap()).failed(
         &[16],
         &["versions do not meet", "9.9.9", "7 to 9"],
         "later versions",
     );
-    owner_meets(|link| link.send(GREETING, &greeting(1, 1, 1)).unwrap()).failed(&[2], &["both programs are colift-owner"], "same role");
+    owner_meets(|link| link.send(GREETING, &greeting(2, 2, 1)).unwrap()).failed(&[2], &["both programs are colift-owner"], "same role");
     owner_meets(|link| link.send(GREETING, b"hello").unwrap()).failed(&[19], &["greeting cannot be read"], "no greeting");
     owner_meets(|link| link.send(GREETING, &[7; 300]).unwrap()).failed(&[19], &["300 bytes", "at most 256"], "an oversized frame");
     owner_meets(|link| link.send(OTHER, &fine).unwrap()).failed(&[19], &["0x0999", "greeting"], "another kind");

@@ -199,7 +199,8 @@ fn small_logistic(sizes: &PublicSizes, width: f64, bucket: &Bucket) -> Course {
             damping: if bucket.variance < FIRST_RARE { RARE_FIRST_DAMPING } else { FIRST_DAMPING },
             slope: mean * bucket.variance.max(LEAST_START_SLOPE),
         }),
-        steps: vec![rough, rough, full],
+        // Small tables are nearly separated more often, and need one more.
+        steps: if rows <= CLOSE_ROWS { vec![rough, rough, full, full] } else { vec![rough, rough, full] },
         last: full,
         harmonics,
         // Residuals of very rare labels are small themselves: so must be their rounding.

@@ -21,7 +21,7 @@ pub(super) fn largest_factors(length: usize) -> (f64, f64) {
 pub(super) fn not_converged(schedule: &Schedule, [near, ranged]: [bool; 2]) -> Failure {
     let steps = schedule.max_extra;
     let what = match (near, ranged) {
-        (_, false) => format!("predictors left the widest range of the sigmoid's series after {steps} further steps; no model was opened"),
+        (_, false) => format!("predictors left the range of the sigmoid's series, also after {steps} further steps; no model was opened"),
         _ => format!("the training did not converge within {steps} further steps; no model was opened"),
     };
     let separated = "no column is known to be the cause";
@@ -33,7 +33,8 @@ pub(super) fn not_converged(schedule: &Schedule, [near, ranged]: [bool; 2]) -> F
         }
         Family::Logistic if !ranged => {
             format!(
-                "{separated}: the labels are nearly separated, so raise l2 tenfold, check expected_rate, or leave out columns that know the label"
+                "raise max_extra_steps in both jobs; {separated}: if the labels are nearly separated, raise l2 tenfold, check expected_rate, or \
+                 leave out columns that know the label"
             )
         }
         Family::Logistic => format!(
