@@ -235,6 +235,8 @@ pub struct Schedule {
     pub extra_solver: SolverPlan,
     /// The same of the last ones.
     pub late_solver: SolverPlan,
+    /// The linear solver of end checks whose Hessian is older: closer than that of other steps, so that little of a decrement is a guess.
+    pub stale_solver: SolverPlan,
     /// The usual slope of a row: p(1 − p) in the middle of the signed bucket, or 1, times the mean weight.
     pub usual_slope: f64,
     /// Fraction bits of the residuals.
@@ -341,6 +343,7 @@ impl Schedule {
                 solver: if fresh { course.solvers.newton.cheapest(columns)? } else { course.solvers.newton },
                 fine_solver: course.solvers.fine,
                 extra_solver: if fixed { course.solvers.extra } else { course.solvers.extra.cheapest(columns)? },
+                stale_solver: course.solvers.stale,
                 late_solver: if fixed { course.solvers.late } else { course.solvers.late.cheapest(columns)? },
                 usual_slope: course.usual_slope,
                 // Residuals of a logistic model are at most 1.
@@ -388,14 +391,14 @@ impl Schedule {
     /// The solver of the planned step with an end check.
     #[must_use]
     pub fn check_solver(&self) -> &SolverPlan {
-        if self.last.hessian_rows > 0 { &self.extra_solver } else { &self.fine_solver }
+        if self.last.hessian_rows > 0 { &self.extra_solver } else { &self.stale_solver }
     }
 
     /// The solver of the step after the planned ones and `done` others: the later, the flatter the directions that it reaches.
     #[must_use]
     pub fn later_solver(&self, done: usize) -> &SolverPlan {
-        match self.extra_hessian_rows {
-            0 => &self.fine_solver,
+        match self.extra(done).hessian_rows {
+            0 => &self.stale_solver,
             _ if done < LATE => &self.extra_solver,
             _ => &self.late_solver,
         }
@@ -419,8 +422,10 @@ impl Schedule {
     /// The step after the planned ones and `done` others.
     #[must_use]
     pub fn extra(&self, done: usize) -> Step {
+        // Of slopes that do not change the first Hessian of more rows is the last; of many rows the planned one does once more.
         let fixed = matches!(self.sizes.family, Family::Linear | Family::Gamma);
-        let hessian_rows = if fixed && done > 0 { 0 } else { self.extra_hessian_rows };
+        let old = if fixed { done > 0 } else { done == 0 && self.held.is_some() };
+        let hessian_rows = if old { 0 } else { self.extra_hessian_rows };
         Step { damping: 1.0, momentum: 0.0, hessian_rows, care: Care::Fine, ..self.last }
     }
 
@@ -428,6 +433,17 @@ impl Schedule {
     #[must_use]
     pub fn next_span(&self, span: usize) -> usize {
         if self.sizes.rows <= WIDEST_AT_ONCE_ROWS { self.widest() } else { self.widest().min(span + 1) }
+    }
+
+    /// The bound of a step's end check. The step is applied after it; with an older Hessian, whose spectrum against the present one is
+    /// within the momentum's, that at least halves what is there.
+    #[must_use]
+    pub fn bound(&self, step: &Step) -> f64 {
+        match (step.hessian_rows, step.care) {
+            (0, _) if self.held.is_some() && self.sizes.family == Family::Logistic => 4.0 * self.bound,
+            (_, Care::Fine) => self.fine_bound,
+            _ => self.bound,
+        }
     }
 
     /// The least span of a step after the planned ones and `done` others: predictors far outside may be too few to be noticed.

@@ -23,8 +23,8 @@
 //! before the first one have the other: weights at which both gradients vanish do not rest on such predictors.
 //! Weights on whitened columns must be small enough for the columns' fraction bits as well: rounding them moves predictors by
 //! ‖w‖·2^-COLUMN_BITS/√12, whose variance biases coefficients by about as much as itself, and √n makes that visible.
-//! Where the planned check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so
-//! that the Hessian cannot have moved far.
+//! Where a check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so that the
+//! Hessian cannot have moved far; the bound is four times as large, since the step then at least halves what is left.
 //!
 //! **Cost.** `Schedule` and the bits opened fix it; docs/COSTS.md. **Messages.** Those of the algebra crate, then the two openings.
 //!
@@ -477,8 +477,7 @@ impl<'a> Course<'a> {
         let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span, other), solver)?;
         let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
         let solved = operator.solve_fully(&mut self.party, &g, solver)?;
-        let bound = if step.care == Care::Fine { schedule.fine_bound } else { schedule.bound };
-        let near = self.near(&g, &solved, schedule.slow(solver), bound)?;
+        let near = self.near(&g, &solved, schedule.slow(solver), schedule.bound(step))?;
         let held = match schedule.held.filter(|_| step.hessian_rows == 0) {
             Some(bound) => self.within(&self.last.clone(), bound, STEP_BITS)?,
             None => self.party.owner(),

@@ -82,13 +82,15 @@ const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
 
-/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones, of the last of those.
+/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones, of the last of those,
+/// of end checks with an older Hessian.
 pub(super) struct Solvers {
     pub(super) newton: SolverPlan,
     pub(super) fine: SolverPlan,
     pub(super) inverse: SolverPlan,
     pub(super) extra: SolverPlan,
     pub(super) late: SolverPlan,
+    pub(super) stale: SolverPlan,
 }
 
 /// What a family's trainings differ in.
@@ -148,6 +150,7 @@ fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
         inverse: solver(upper, least, INVERSE_ACCURACY),
         extra: solver(upper, least, EXTRA_ACCURACY),
         late: solver(upper, LATE_SHARE * least, EXTRA_ACCURACY),
+        stale: solver(upper, least, ACCURACY[1]),
     }
 }
 
