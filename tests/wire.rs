@@ -145,9 +145,9 @@ fn alike(name: &str, left: &[Entry], right: &[Entry]) {
     same(name, &left[last..], &right[others_last..]);
 }
 
-/// As [`alike`]; columns that are copies of each other have fewer weights, a number that is told, so only what is before it is the same.
+/// As [`alike`]; columns that follow from each other have fewer weights, a number that is told, so only what is before it is the same.
 fn alike_by(content: Content, name: &str, left: &[Entry], right: &[Entry]) {
-    if content != Content::Duplicated {
+    if !matches!(content, Content::Duplicated | Content::Collinear) {
         return alike(name, left, right);
     }
     let columns = |log: &[Entry]| log.iter().rposition(|entry| entry.kind.code == 0x0121).unwrap() + 1;

@@ -31,6 +31,8 @@ const EXPONENTIAL_HALF_HARMONIC: f64 = 0.25;
 
 /// By so many deviations of their rounding, slopes of a close end check are raised.
 const SLOPE_DEVIATIONS: f64 = 1.0;
+/// But by no more than this part of a usual one, which would shorten every step.
+const SLOPES_OVER_RISE: f64 = 20.0;
 /// Bits of sines and cosines of gates whose slopes are too coarse for that.
 const COARSE_BITS: u32 = 10;
 /// How far the function that tells predictors beyond the interval rises in the gap.
@@ -247,7 +249,8 @@ fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> R
     slope.harmonics.push((0.0, 0.0));
     if family == Family::Logistic && gate.bits > COARSE_BITS {
         // Rounding may turn small slopes negative, and a row with large entries its Hessian: solvers would follow that.
-        slope.constant += SLOPE_DEVIATIONS * 0.4 * (gate.harmonics as f64).sqrt() / f64::from(gate.bits).exp2();
+        let rounding = SLOPE_DEVIATIONS * 0.4 * (gate.harmonics as f64).sqrt() / f64::from(gate.bits).exp2();
+        slope.constant += rounding.min(schedule.usual_slope / SLOPES_OVER_RISE);
     }
     let mut stray = fitted(&|z| 0.5 * half(z), Gap { weight: series::GAP, rise: STRAY_RISE })?;
     stray.harmonics.push((-0.5, 0.0));
