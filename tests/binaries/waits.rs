@@ -113,7 +113,7 @@ fn frozen_peer() {
 /// A run over a slow line with a long way.
 fn slow_line() {
     let world = World::new();
-    let port = start(world.port, Shape { rate: 10e6, delay: Duration::from_millis(20) });
+    let port = start(world.port, Shape { rate: 20e6, delay: Duration::from_millis(40) });
     world.jobs(|side, job| {
         if side == Side::Partner {
             set(job, "private.link.dial", format!("127.0.0.1:{port}"));
