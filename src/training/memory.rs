@@ -57,8 +57,9 @@ fn buffers(schedule: &Schedule, owner: bool) -> Result<u64, AlgebraError> {
     let (own, peer) = widths(schedule, owner);
     let both = |one: Plan, other: Plan| one.memory() + other.memory();
     let mut most = 0;
-    for (step, span) in schedule.steps.iter().chain([&schedule.last]).map(|step| (*step, 0)).chain([(schedule.extra(0), schedule.widest())])
-    {
+    let planned = schedule.steps.iter().chain([&schedule.last]).map(|step| (*step, 0));
+    let further = (0..schedule.max_extra).map(|done| (schedule.extra(done), schedule.widest()));
+    for (step, span) in planned.chain(further) {
         let rows = step.rows;
         most = most.max(both(forward_plan(rows, own)?, forward_plan(rows, peer)?));
         most = most.max(both(backward_plan(rows, own)?, backward_plan(rows, peer)?));

@@ -359,7 +359,10 @@ pub fn train(
         extra.push(Extra { span: course.span, again });
         bits = course.check(&step, schedule.later_solver(extra.len() - 1), other, ledger)?;
     }
-    let Course { mut party, w, span, response, .. } = course;
+    let Course { mut party, w, span, mut response, .. } = course;
+    if let Some(response) = response.as_mut().filter(|_| schedule.standard_errors) {
+        response.prepare(&schedule.slope_gates(span), span)?;
+    }
     let response = response.as_ref();
     let (own, peers) = party.blocks(&w);
     let (own, peers) = (own.to_vec(), peers.to_vec());

@@ -127,19 +127,21 @@ fn labels_beyond_the_signed_bucket_end_with_exit_15_and_no_weights() {
 
 #[test]
 fn standard_errors_are_the_twins_and_cost_what_is_declared() {
-    for (rows, owner, partner, family, dependent) in [
-        (700, 3, 4, Family::Logistic, false),
-        (6_000, 5, 6, Family::Logistic, false),
-        (900, 3, 2, Family::Linear, false),
-        (800, 2, 2, Family::Logistic, true),
-        (6_000, 2, 3, Family::Linear, true),
-        (700, 0, 3, Family::Logistic, false),
+    for (rows, owner, partner, family, dependent, range) in [
+        (700, 3, 4, Family::Logistic, false, None),
+        (6_000, 5, 6, Family::Logistic, false, None),
+        (900, 3, 2, Family::Linear, false, None),
+        (800, 2, 2, Family::Logistic, true, None),
+        (6_000, 2, 3, Family::Linear, true, None),
+        (700, 0, 3, Family::Logistic, false, None),
+        // A range that predictors leave: the slopes come from a wider span.
+        (700, 3, 4, Family::Logistic, false, Some((-3.0, 2.5))),
     ] {
         let mut case = case(rows, owner, partner, -1.0, 21);
         if dependent {
             (case.owner, case.partner) = (with_dependent(&case.owner, 51), with_dependent(&case.partner, 37));
         }
-        let schedule = PublicSizes { family, ..sizes(&case, (0.2, 0.5), None) };
+        let schedule = PublicSizes { family, ..sizes(&case, (0.2, 0.5), range) };
         let schedule = Schedule::new(schedule).unwrap().with_standard_errors(true);
         if family == Family::Linear {
             case.labels[0] = true;
@@ -157,6 +159,7 @@ fn standard_errors_are_the_twins_and_cost_what_is_declared() {
             }
         };
         let (a, b, ..) = run_pair(run(Role::First, &case.owner), run(Role::Second, &case.partner));
+        assert_eq!(range.is_some(), a.0.extra.iter().any(|step| step.span > 0));
         let declared = crate::training::cost::declare_with(&[(&schedule, a.0.extra.clone())]).unwrap();
         assert_eq!((a.1, b.1), (declared.0.counters(), declared.1.counters()));
         let x = concatenate(Axis(1), &[case.owner.view(), case.partner.view()]).unwrap();
