@@ -82,28 +82,26 @@ impl Ends {
     ) -> Result<(), AlgebraError> {
         self.gradient(step.rows, gates, schedule)?;
         if step.hessian_rows > 0 {
-            let precision = schedule.precision(step.hessian_rows, span, step.care);
-            if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) && !schedule.secret_start() {
-                self.constant_hessian(step.hessian_rows, &precision)?;
+            if schedule.sizes.family.has_fixed_slopes() {
+                self.fixed_hessian(step.hessian_rows, schedule, span)?;
             } else {
-                self.hessian(step.hessian_rows, &precision)?;
+                self.hessian(step.hessian_rows, &schedule.precision(step.hessian_rows, span, step.care))?;
             }
             self.operator(solver)?;
         }
         Ok(())
     }
 
+    /// A Hessian whose slopes do not depend on the weights.
+    fn fixed_hessian(&mut self, rows: usize, schedule: &Schedule, span: usize) -> Result<(), AlgebraError> {
+        let precision = schedule.precision(rows, span, Care::Rough);
+        if schedule.secret_start() { self.hessian(rows, &precision) } else { self.constant_hessian(rows, &precision) }
+    }
+
     /// A step with an end check.
-    fn check(
-        &mut self,
-        step: &Step,
-        schedule: &Schedule,
-        solver: &SolverPlan,
-        (span, other): (usize, bool),
-        applied: bool,
-    ) -> Result<(), AlgebraError> {
-        let size = self.size();
-        self.evaluate(step, &schedule.check_gates(step, span, other), schedule, span, solver)?;
+    fn check(&mut self, step: &Step, schedule: &Schedule, span: usize, applied: bool) -> Result<(), AlgebraError> {
+        let (size, solver) = (self.size(), schedule.check_solver(step));
+        self.evaluate(step, &schedule.check_gates(step, span), schedule, span, solver)?;
         self.both(|meter, role| {
             solver.declare_solve(meter, role, size)?;
             solver.declare_residual(meter, role, size)
@@ -254,12 +252,7 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule, extra: &[Extra]) -> Result<
         ends.owner_asks(&backward_plan(schedule.sizes.rows, widths.1)?);
         ends.lift(size);
         if start.hessian_rows > 0 {
-            let precision = schedule.precision(start.hessian_rows, 0, Care::Rough);
-            if schedule.secret_start() {
-                ends.hessian(start.hessian_rows, &precision)?;
-            } else {
-                ends.constant_hessian(start.hessian_rows, &precision)?;
-            }
+            ends.fixed_hessian(start.hessian_rows, schedule, 0)?;
             ends.operator(&schedule.solver)?;
             ends.solve(&schedule.solver)?;
         }
@@ -272,9 +265,9 @@ fn declare_one(ends: &mut Ends, schedule: &Schedule, extra: &[Extra]) -> Result<
         ends.applied(step);
     }
     let applied = |place: usize| extra.get(place).is_none_or(|next| !next.again);
-    ends.check(&schedule.last, schedule, schedule.check_solver(), (0, true), applied(0))?;
+    ends.check(&schedule.last, schedule, 0, applied(0))?;
     for (place, one) in extra.iter().enumerate() {
-        ends.check(&schedule.extra(place), schedule, schedule.later_solver(place), (one.span, place % 2 == 1), applied(place + 1))?;
+        ends.check(&schedule.extra(place), schedule, one.span, applied(place + 1))?;
     }
     opening::declare_own_weights(&mut ends.owner, widths.0, widths.1);
     opening::declare_own_weights(&mut ends.partner, widths.1, widths.0);

@@ -39,6 +39,12 @@ impl Family {
     /// Every family.
     pub const ALL: [Self; 4] = [Self::Logistic, Self::Linear, Self::Poisson, Self::Gamma];
 
+    /// Whether the slopes in its Hessians do not depend on the weights of the model.
+    #[must_use]
+    pub fn has_fixed_slopes(self) -> bool {
+        matches!(self, Self::Linear | Self::Gamma)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {

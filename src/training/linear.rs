@@ -205,16 +205,16 @@ impl Cholesky {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::evaluation::random::normals;
 
-    fn matrix(n: usize, d: usize, seed: u64) -> Array2<f64> {
+    pub(crate) fn matrix(n: usize, d: usize, seed: u64) -> Array2<f64> {
         Array2::from_shape_vec((n, d), normals(n * d, seed)).unwrap()
     }
 
-    fn largest_difference(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
+    pub(crate) fn largest_difference(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
         assert_eq!(a.dim(), b.dim());
         a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
     }

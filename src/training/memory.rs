@@ -63,7 +63,7 @@ fn buffers(schedule: &Schedule, owner: bool) -> Result<u64, AlgebraError> {
         let rows = step.rows;
         most = most.max(both(forward_plan(rows, own)?, forward_plan(rows, peer)?));
         most = most.max(both(backward_plan(rows, own)?, backward_plan(rows, peer)?));
-        let gates = schedule.check_gates(&step, span, true).iter().map(GatePlan::memory).collect::<Result<Vec<_>, _>>()?;
+        let gates = schedule.check_gates(&step, span).iter().map(GatePlan::memory).collect::<Result<Vec<_>, _>>()?;
         most = most.max(gates.into_iter().max().unwrap_or(0));
         let sampled = step.hessian_rows;
         if sampled > 0 {

@@ -136,6 +136,8 @@ pub struct Step {
     pub hessian_rows: usize,
     /// How closely it follows flat directions.
     pub care: Care,
+    /// Whether its gates have the longer of the two periods: every second end check, the planned one first.
+    pub other_period: bool,
 }
 
 /// How closely a step follows directions in which the objective is flat.
@@ -147,6 +149,15 @@ pub enum Care {
     Close,
     /// A step that is needed because others were not enough: with more bits of the slopes, too.
     Fine,
+    /// The same after some of those: with a solver that reaches flatter directions.
+    Late,
+}
+
+impl Care {
+    /// Whether a step with it follows the planned ones.
+    fn is_fine(self) -> bool {
+        matches!(self, Self::Fine | Self::Late)
+    }
 }
 
 /// The first step, from the constant model: its residuals are the owner's own, its slopes are one public number.
@@ -311,7 +322,7 @@ impl Schedule {
             let span = Span::new(sizes.family, interval, course.harmonics, course.trigonometric_bits);
             let mut spans = vec![span];
             spans.extend(span.wider(sizes.family));
-            let fixed = matches!(sizes.family, Family::Linear | Family::Gamma);
+            let fixed = sizes.family.has_fixed_slopes();
             let fresh = course.start.is_none_or(|start| start.hessian_rows == 0) && course.steps.iter().all(|step| step.hessian_rows > 0);
             let share = course.share_of_tolerance;
             let most_harmonics = spans.iter().map(|span| span.harmonics).max().unwrap_or_default();
@@ -332,7 +343,7 @@ impl Schedule {
                 sizes,
                 start: course.start,
                 steps: course.steps,
-                last: course.last,
+                last: Step { other_period: true, ..course.last },
                 spans,
                 max_extra: sizes.max_extra,
                 extra_hessian_rows: course.extra_hessian_rows,
@@ -388,19 +399,13 @@ impl Schedule {
         }
     }
 
-    /// The solver of the planned step with an end check.
+    /// The solver of a step with an end check.
     #[must_use]
-    pub fn check_solver(&self) -> &SolverPlan {
-        if self.last.hessian_rows > 0 { &self.extra_solver } else { &self.stale_solver }
-    }
-
-    /// The solver of the step after the planned ones and `done` others: the later, the flatter the directions that it reaches.
-    #[must_use]
-    pub fn later_solver(&self, done: usize) -> &SolverPlan {
-        match self.extra(done).hessian_rows {
-            0 => &self.stale_solver,
-            _ if done < LATE => &self.extra_solver,
-            _ => &self.late_solver,
+    pub fn check_solver(&self, step: &Step) -> &SolverPlan {
+        match (step.hessian_rows, step.care) {
+            (0, _) => &self.stale_solver,
+            (_, Care::Late) => &self.late_solver,
+            _ => &self.extra_solver,
         }
     }
 
@@ -423,10 +428,10 @@ impl Schedule {
     #[must_use]
     pub fn extra(&self, done: usize) -> Step {
         // Of slopes that do not change the first Hessian of more rows is the last; of many rows the planned one does once more.
-        let fixed = matches!(self.sizes.family, Family::Linear | Family::Gamma);
-        let old = if fixed { done > 0 } else { done == 0 && self.held.is_some() };
+        let old = if self.sizes.family.has_fixed_slopes() { done > 0 } else { done == 0 && self.held.is_some() };
         let hessian_rows = if old { 0 } else { self.extra_hessian_rows };
-        Step { damping: 1.0, momentum: 0.0, hessian_rows, care: Care::Fine, ..self.last }
+        let care = if done < LATE { Care::Fine } else { Care::Late };
+        Step { damping: 1.0, momentum: 0.0, hessian_rows, care, other_period: done % 2 == 1, ..self.last }
     }
 
     /// The span after one that predictors left: with few rows, where it costs little, the widest.
@@ -441,7 +446,7 @@ impl Schedule {
     pub fn bound(&self, step: &Step) -> f64 {
         match (step.hessian_rows, step.care) {
             (0, _) if self.held.is_some() && self.sizes.family == Family::Logistic => 4.0 * self.bound,
-            (_, Care::Fine) => self.fine_bound,
+            (_, care) if care.is_fine() => self.fine_bound,
             _ => self.bound,
         }
     }
@@ -485,7 +490,7 @@ impl Schedule {
     /// The gates of the slopes of all rows, on a span.
     #[must_use]
     pub fn slope_gates(&self, span: usize) -> Vec<GatePlan> {
-        self.gates(&Step { hessian_rows: self.sizes.rows, care: Care::Close, ..self.last }, span)
+        self.gates(&Step { hessian_rows: self.sizes.rows, care: Care::Close, other_period: false, ..self.last }, span)
     }
 
     /// Whether the start's slopes are the owner's secret.
@@ -517,7 +522,7 @@ impl Schedule {
             Family::Linear | Family::Gamma => 2,
             Family::Poisson => 2 + self.span(span).function_bits,
         };
-        let fine = care == Care::Fine && rows <= steps::SMALL_ROWS && self.sizes.family == Family::Logistic;
+        let fine = care.is_fine() && rows <= steps::SMALL_ROWS && self.sizes.family == Family::Logistic;
         let usual = if fine { self.usual_slope / FINER_SLOPES } else { self.usual_slope };
         HessianPrecision::new(rows, usual, largest + self.weight_bits)
     }
@@ -526,14 +531,14 @@ impl Schedule {
     /// others. A linear model has none.
     #[must_use]
     pub fn gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
-        balance(self.unbalanced(step, span, false))
+        balance(self.unbalanced(step, span))
     }
 
-    fn unbalanced(&self, step: &Step, place: usize, other: bool) -> Vec<GatePlan> {
+    fn unbalanced(&self, step: &Step, place: usize) -> Vec<GatePlan> {
         if self.sizes.family == Family::Linear {
             return Vec::new();
         }
-        let span = if other { self.span(place).other() } else { *self.span(place) };
+        let span = if step.other_period { self.span(place).other() } else { *self.span(place) };
         let scale = span.function_bits + self.weight_bits;
         // The slopes of a gamma model are its weights.
         let hessian_rows = if self.sizes.family == Family::Gamma { 0 } else { step.hessian_rows };
@@ -545,11 +550,11 @@ impl Schedule {
             last_bits: None,
             harmonics: span.harmonics,
             half: false,
-            bits: if step.care == Care::Fine { steps::FINE_BITS } else { span.trigonometric_bits },
+            bits: if step.care.is_fine() { steps::FINE_BITS } else { span.trigonometric_bits },
             frequency: span.frequency,
             owner_uploads: 0,
         };
-        let harmonics = match (place, other) {
+        let harmonics = match (place, step.other_period) {
             (0, false) => step.harmonics,
             (0, true) => other_harmonics(step.harmonics),
             _ => span.harmonics,
@@ -558,12 +563,11 @@ impl Schedule {
         [gate, others].into_iter().filter(|gate| gate.rows > 0).collect()
     }
 
-    /// The gates of an end check: with the half harmonic, and the number of predictors beyond the interval. The planned one and every
-    /// second one after it have the other period than the step before it.
+    /// The gates of an end check: with the half harmonic, and the number of predictors beyond the interval.
     #[must_use]
-    pub fn check_gates(&self, step: &Step, span: usize, other: bool) -> Vec<GatePlan> {
+    pub fn check_gates(&self, step: &Step, span: usize) -> Vec<GatePlan> {
         let check = |gate| GatePlan { half: true, last_bits: Some(RESULT_BITS), ..gate };
-        balance(self.unbalanced(step, span, other).into_iter().map(check).collect())
+        balance(self.unbalanced(step, span).into_iter().map(check).collect())
     }
 }
 
@@ -593,16 +597,16 @@ mod tests {
             for (place, span) in schedule.spans.iter().enumerate() {
                 assert!(span.period() >= 1.35 * (span.interval.high - span.interval.low) * 0.999);
                 assert_eq!(middle(span), middle(&schedule.spans[0]));
-                assert!(schedule.check_gates(&schedule.extra(0), place, true).iter().all(|gate| gate.level().is_ok()));
+                assert!(schedule.check_gates(&schedule.extra(1), place).iter().all(|gate| gate.level().is_ok()));
             }
         }
         for family in [Family::Poisson, Family::Gamma] {
             let schedule = Schedule::new(PublicSizes { family, ..sizes(10_000) }).unwrap();
-            assert!((0..=schedule.widest()).all(|place| schedule.check_gates(&schedule.extra(0), place, true)[0].level().is_ok()));
+            assert!((0..=schedule.widest()).all(|place| schedule.check_gates(&schedule.extra(1), place)[0].level().is_ok()));
         }
         let wide = PublicSizes { logit_range: Some((-80.0, 80.0)), ..sizes(10_000) };
         let wide = Schedule::new(wide).unwrap();
-        wide.check_gates(&wide.last, 0, true)[0].level().unwrap();
+        wide.check_gates(&wide.last, 0)[0].level().unwrap();
     }
 
     #[test]

@@ -346,7 +346,7 @@ pub fn train(
         course.step(step)?;
     }
     step_done(0);
-    let mut bits = course.check(&schedule.last, schedule.check_solver(), true, ledger)?;
+    let mut bits = course.check(&schedule.last, ledger)?;
     let mut extra = Vec::new();
     while bits != [true, true] {
         if extra.len() == schedule.max_extra {
@@ -355,9 +355,9 @@ pub fn train(
         step_done(1 + extra.len() as u64);
         let again = !course.applied;
         course.span = course.span.max(schedule.least_span(extra.len()));
-        let (step, other) = (schedule.extra(extra.len()), extra.len() % 2 == 1);
+        let step = schedule.extra(extra.len());
         extra.push(Extra { span: course.span, again });
-        bits = course.check(&step, schedule.later_solver(extra.len() - 1), other, ledger)?;
+        bits = course.check(&step, ledger)?;
     }
     let Course { mut party, w, span, mut response, .. } = course;
     if let Some(response) = response.as_mut().filter(|_| schedule.standard_errors) {
@@ -454,7 +454,7 @@ impl<'a> Course<'a> {
         }
         let Evaluated { gradient, slopes, stray } = self.party.gradient(&self.w, step.rows, gates, schedule, self.response.as_ref())?;
         if step.hessian_rows > 0 {
-            let shares = if matches!(schedule.sizes.family, Family::Linear | Family::Gamma) {
+            let shares = if schedule.sizes.family.has_fixed_slopes() {
                 self.fixed_hessian(&Start { hessian_rows: step.hessian_rows, damping: 1.0, slope: 1.0 })?
             } else {
                 hessian(&mut self.party, &slopes, &schedule.precision(step.hessian_rows, self.span, step.care))?
@@ -475,9 +475,10 @@ impl<'a> Course<'a> {
     }
 
     /// A step with an end check, which is applied whether the weights are near or not. Returns the opened bits: near, in range.
-    fn check(&mut self, step: &Step, solver: &SolverPlan, other: bool, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
+    fn check(&mut self, step: &Step, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
         let schedule = self.schedule;
-        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span, other), solver)?;
+        let solver = schedule.check_solver(step);
+        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span), solver)?;
         let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
         let solved = operator.solve_fully(&mut self.party, &g, solver)?;
         let near = self.near(&g, &solved, schedule.slow(solver), schedule.bound(step))?;

@@ -7,10 +7,10 @@
 //!   iterations with X·H then do what m·k iterations do with H, since T_k(T_m) = T_km.
 //!
 //! An inverse by Newton–Schulz would need d × d × d products with two uploads each (docs/adr/0005). The residual is kept untruncated
-//! (40 fraction bits); directions are lifted.
+//! (44 fraction bits); directions are lifted.
 //!
 //! **Decrement.** With s from either way, u = g + r and r = g − H·s what s lacks, gᵀH⁻¹g = sᵀu + rᵀH⁻¹r ≤ sᵀu + ‖r‖²/L for a spectrum
-//! above L: nothing that the solver did not reach is missed. Source: Golub and Varga (1961); Boyd and Vandenberghe, Convex
+//! above L. Of directions flatter than L, of which `Schedule::slow` assumes none, what the solver did not reach is counted too low. Source: Golub and Varga (1961); Boyd and Vandenberghe, Convex
 //! Optimization, §9.5.1 (the decrement).
 
 use crate::training::schedule::{HESSIAN_BITS, STEP_BITS, SolverPlan};

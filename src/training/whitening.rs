@@ -210,16 +210,7 @@ pub fn bound(white: &mut Array2<f64>, back: &mut Array2<f64>, limit: f64) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::evaluation::random::normals;
-
-    fn matrix(n: usize, d: usize, seed: u64) -> Array2<f64> {
-        Array2::from_shape_vec((n, d), normals(n * d, seed)).unwrap()
-    }
-
-    fn largest_difference(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
-        assert_eq!(a.dim(), b.dim());
-        a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
-    }
+    use crate::training::linear::tests::{largest_difference, matrix};
 
     #[test]
     fn whitened_columns_have_the_stated_gram_matrix() {

@@ -1,7 +1,7 @@
 //! What the contract's numbers do with labels that go wrong otherwise: one buyer, a currency of large numbers, a rare label.
 
 use crate::rehearsal::{near, number};
-use crate::world::{HANG, Program, SIDES, World, program, results, set, together};
+use crate::world::{HANG, Program, SIDES, Stream, World, program, results, set, together};
 use colift::data::Side;
 use colift::training::linear::Cholesky;
 use colift::training::twin;
@@ -11,20 +11,6 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-
-/// A stream of numbers in [0, 1), the same on every machine.
-struct Stream(u64);
-
-impl Stream {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
-    }
-}
 
 /// A user: whether it trains, the label, six columns.
 type User = (bool, f64, [f64; 6]);
@@ -125,11 +111,12 @@ fn amounts_of_a_currency_of_large_numbers_are_not_cut() {
         let amount = (12.0 + 0.4 * x[1] + 0.5 * x[2] + 0.7 * random.normal()).exp().round();
         if pays { amount } else { 0.0 }
     };
-    write(folder.path(), &users(6_000, 5, spend));
+    // So many that the test users' total is near what is expected of them.
+    write(folder.path(), &users(40_000, 5, spend));
     let (report, _) = rehearsed(folder.path(), &["--task", "hurdle"]);
     let ratio = number(&report, "/value/joint/total_pred_over_actual");
     println!("total predicted over actual {ratio:.3}");
-    near("total predicted over actual", ratio, 1.0, 0.3);
+    near("total predicted over actual", ratio, 1.0, 0.1);
     let model: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("results/owner/model.json")).unwrap()).unwrap();
     let cap = number(&model, "/reading/log_cap");
     assert!(cap.fract() == 0.0 && (14.0..20.0).contains(&cap), "a whole number above the largest label's logarithm: {cap}");

@@ -1,7 +1,7 @@
 //! Lifetime value with both real programs: three horizons by a hurdle on one match, their scores by the stored halves, refusals.
 
 use crate::rehearsal::{command, near, number};
-use crate::world::{HANG, Program, SIDES, World, results, set, together};
+use crate::world::{HANG, Program, SIDES, Stream, World, results, set, together};
 use colift::data::Side;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -10,20 +10,6 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const USERS: usize = 9_000;
-
-/// A stream of numbers in [0, 1), the same on every machine.
-struct Stream(u64);
-
-impl Stream {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
-    }
-}
 
 /// Writes `owner.csv` (spends of three horizons, channel, four columns) and `partner.csv` (eight columns) into a folder.
 fn write(folder: &Path) {

@@ -15,6 +15,20 @@ use tempfile::TempDir;
 /// Longest life of any program that should end by itself; whoever lives longer hangs.
 pub const HANG: Duration = Duration::from_secs(120);
 
+/// A stream of numbers in [0, 1), the same on every machine.
+pub struct Stream(pub u64);
+
+impl Stream {
+    pub fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+}
+
 /// The programs under test.
 pub fn program(side: Side) -> &'static str {
     match side {

@@ -23,17 +23,19 @@ impl SolverPlan {
     pub(super) fn cheapest(self, size: usize) -> Result<Self, AlgebraError> {
         let bytes = |plan: &Self| -> Result<u64, AlgebraError> {
             let mut meter = Meter::default();
-            plan.declare(&mut meter, Role::First, size)?;
+            plan.declare_operator(&mut meter, Role::First, size)?;
+            plan.declare_solve(&mut meter, Role::First, size)?;
             Ok(meter.counters().bytes_sent)
         };
         let mut best = (bytes(&self)?, self);
+        if SharedMatrix::plan(size, size).is_err() {
+            return Ok(self);
+        }
         for refinements in 2..=4 {
             let plan = Self { iterations: self.iterations.div_ceil(refinements), refinements, ..self };
-            if SharedMatrix::plan(size, size).is_ok() {
-                let cost = bytes(&plan)?;
-                if cost < best.0 {
-                    best = (cost, plan);
-                }
+            let cost = bytes(&plan)?;
+            if cost < best.0 {
+                best = (cost, plan);
             }
         }
         Ok(best.1)
@@ -54,12 +56,6 @@ impl SolverPlan {
             (before, now) = (now, 2.0 * sigma * now - before);
         }
         (1.0 + 1.0 / now, 1.0 - 1.0 / now)
-    }
-
-    /// Notes the messages of an operator and of one solution.
-    pub(crate) fn declare(&self, meter: &mut Meter, role: Role, size: usize) -> Result<(), AlgebraError> {
-        self.declare_operator(meter, role, size)?;
-        self.declare_solve(meter, role, size)
     }
 
     /// Notes the messages of [`crate::training::solver::Operator::new`].

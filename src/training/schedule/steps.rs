@@ -82,8 +82,8 @@ const INVERSE_ACCURACY: f64 = 5.991_464_547_107_982;
 /// The usual ridge on whitened columns: directions that the data do not determine have no smaller curvature.
 const RIDGE_FLOOR: f64 = 0.001;
 
-/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones, of the last of those,
-/// of end checks with an older Hessian.
+/// Linear solvers: of steps with a new Hessian, of steps that keep the one before, of standard errors, of steps after the planned ones, of
+/// the last of those, of end checks with an older Hessian.
 pub(super) struct Solvers {
     pub(super) newton: SolverPlan,
     pub(super) fine: SolverPlan,
@@ -133,7 +133,7 @@ pub(super) fn exponential_harmonics(width: f64) -> usize {
 
 /// A step of these rows with a new Hessian.
 fn step(rows: usize, hessian_rows: usize, damping: f64, harmonics: usize) -> Step {
-    Step { rows, harmonics, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows), care: Care::Rough }
+    Step { rows, harmonics, damping, momentum: 0.0, hessian_rows: hessian_rows.min(rows), care: Care::Rough, other_period: false }
 }
 
 /// A solver that converges by the factor e^−accuracy within its bounds.
@@ -141,8 +141,8 @@ fn solver(upper: f64, lower: f64, accuracy: f64) -> SolverPlan {
     SolverPlan { upper, lower, iterations: (0.5 * (upper / lower).sqrt() * accuracy).ceil() as usize, refinements: 0 }
 }
 
-/// The three solvers of a training, whose Hessians have eigenvalues up to `upper` and usually not below `lower`; the last two also
-/// reach down to `least`, what only the ridge holds, such as the difference of two columns that are copies of each other.
+/// The solvers of a training, whose Hessians have eigenvalues up to `upper` and usually not below `lower`; all but the first also reach
+/// down to `least`, what only the ridge holds, such as the difference of two columns that are copies of each other.
 fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
     Solvers {
         newton: solver(upper, lower, accuracy),
@@ -156,7 +156,7 @@ fn solvers(upper: f64, lower: f64, least: f64, accuracy: f64) -> Solvers {
 
 /// Full steps with one Hessian, in the order they are made; the last one is the end check's.
 fn full_steps(rows: usize, count: usize, spectrum: (f64, f64), harmonics: usize) -> (Vec<Step>, Step) {
-    let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0, care: Care::Close };
+    let one = |(damping, momentum)| Step { rows, harmonics, damping, momentum, hessian_rows: 0, care: Care::Close, other_period: false };
     let mut full = momentum(count, spectrum).map(one);
     let last = full.next_back().unwrap_or(one((1.0, 0.0)));
     (full.collect(), last)
