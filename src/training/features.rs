@@ -21,7 +21,8 @@ pub struct Features {
     rows: usize,
     width: usize,
     intercept: bool,
-    /// Column by column, [`COLUMN_BITS`] fraction bits.
+    /// Column by column, [`COLUMN_BITS`] fraction bits: rounded up or down by chance (public coins), so that what is lost does not hang
+    /// together with what the model leaves unexplained.
     values: Vec<i16>,
     /// B.
     back: Array2<f64>,
@@ -59,7 +60,9 @@ impl Features {
             values[..rows].fill(1 << COLUMN_BITS);
         }
         values[shift * rows..].par_chunks_exact_mut(rows.max(1)).take(rank).enumerate().for_each(|(j, column)| {
-            column.iter_mut().zip(whitened.column(j)).for_each(|(slot, value)| *slot = (value * scale).round() as i16);
+            let mut random = SplitMix::new(2 + u64::from(intercept), j as u64);
+            let mut round = |value: f64| (value * scale + (random.next() >> 11) as f64 / 2f64.powi(53)).floor() as i16;
+            column.iter_mut().zip(whitened.column(j)).for_each(|(slot, value)| *slot = round(*value));
         });
         let mut ridge = Array2::zeros((width, width));
         for i in 0..rank {
@@ -217,10 +220,10 @@ mod tests {
         let x = Array2::from_shape_fn((400, 3), |(i, j)| ((i * (7 + j) + j * j) % 23) as f64 / 7.0 - 1.5);
         let features = Features::new(&x, 1e-3, true).unwrap();
         let whitened = [0.3, -0.7, 0.2, 1.1];
-        let weights = features.unwhiten(&whitened);
+        let (weights, scale) = (features.unwhiten(&whitened), f64::from(COLUMN_BITS).exp2());
         for i in 0..400 {
             let direct = weights[0] + (0..3).map(|j| x[[i, j]] * weights[1 + j]).sum::<f64>();
-            let fixed = (0..4).map(|j| f64::from(features.column(j)[i]) / 256.0 * whitened[j]).sum::<f64>();
+            let fixed = (0..4).map(|j| f64::from(features.column(j)[i]) / scale * whitened[j]).sum::<f64>();
             assert!((direct - fixed).abs() < 0.01);
         }
         let form: f64 =
@@ -240,10 +243,11 @@ mod tests {
         let coarse = features.coarse_columns(4_000, &precision);
         for (j, column) in coarse.chunks_exact(4_000).enumerate() {
             let mean = |sum: f64, bits: i32| sum / 4_000.0 / f64::from(bits).exp2();
-            let exact = mean(features.column(j).iter().map(|x| f64::from(*x)).sum(), 8);
+            let exact = mean(features.column(j).iter().map(|x| f64::from(*x)).sum(), COLUMN_BITS as i32);
             let got = mean(column.iter().map(|x| f64::from(*x)).sum(), 3);
             assert!((exact - got).abs() < 4.0 / 16.0 / 4_000f64.sqrt(), "column {j}: {exact} became {got}");
-            assert!(column.iter().zip(features.column(j)).all(|(c, x)| (f64::from(*c) / 8.0 - f64::from(*x) / 256.0).abs() < 0.125));
+            let fine = |x: &i16| f64::from(*x) / f64::from(COLUMN_BITS).exp2();
+            assert!(column.iter().zip(features.column(j)).all(|(c, x)| (f64::from(*c) / 8.0 - fine(x)).abs() < 0.125));
         }
         // Four rows in a row, then none: eight times the mean square of all rows.
         let x = Array2::from_shape_fn((4_000, 1), |(i, _)| f64::from(u8::from(i < 500)));

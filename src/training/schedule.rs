@@ -19,7 +19,7 @@ use span::other_harmonics;
 pub use span::{Interval, Span, period};
 
 /// Fraction bits of the columns in logits and gradients.
-pub const COLUMN_BITS: u32 = 8;
+pub const COLUMN_BITS: u32 = 10;
 /// Fraction bits of the weights.
 pub const WEIGHT_BITS: u32 = 20;
 /// Fraction bits of gradients and steps.
@@ -29,7 +29,7 @@ pub const HESSIAN_BITS: u32 = 20;
 /// Fraction bits of the ridge matrix in the product with the weights.
 pub const RIDGE_BITS: u32 = 24;
 /// Largest absolute value of a whitened column.
-pub const COLUMN_LIMIT: f64 = 64.0;
+pub const COLUMN_LIMIT: f64 = 32.0;
 /// Narrowest interval of the gate in logits.
 pub const NARROWEST_INTERVAL: f64 = 4.0;
 /// Widest interval of the gate in logits.
@@ -67,12 +67,16 @@ const EXTRA_HESSIAN_ROWS: usize = 1 << 17;
 const USUAL_OVER_SLOW: f64 = 30.0;
 /// Weights that are as large as the largest one, at most.
 const LARGE_WEIGHTS: usize = 16;
-/// Rows beyond the interval that the end check tolerates: this many, and this share of all, which is what the series are off by.
-const STRAY_ROWS: (f64, f64) = (0.3, 2e-4);
+/// Rows beyond the interval that the end check tolerates: a part of one row, and this share of all, which is what the series are off by.
+const STRAY_ROWS: (f64, f64) = (0.05, 3e-5);
+/// What roundings of sines and cosines add to that count, in units of their last bit a row; over the rows they add up like the root.
+const STRAY_ROUNDINGS: f64 = 2.0;
 /// Fewest training rows. More weights than rows are fine: the ridge determines what rows do not.
 const FEWEST_ROWS: usize = 20;
-/// Largest share-product sum that keeps a gradient below 2^48: 2^20 rows.
+/// Most training rows.
 const MOST_ROWS: usize = 1 << 20;
+/// Beyond so many rows residuals have two fraction bits less: sums of 2^18 products with an entry of usual size stay below 2^48.
+const MANY_SUMS: usize = 1 << 18;
 
 /// What the schedule depends on; all of it is public.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -295,6 +299,8 @@ impl Schedule {
             (Some((low, high)), _) => Interval { low, high },
             (None, Family::Poisson) => Interval { low: -6.0, high: 4.0 },
             (None, Family::Gamma) => Interval { low: -3.4, high: 8.0 },
+            // A small table is nearly separated more often; wider costs it little.
+            (None, Family::Logistic) if rows <= steps::CLOSE_ROWS => Interval { low: -32.0, high: 32.0 },
             (None, Family::Logistic) if small => Interval { low: -18.0, high: 12.0 },
             (None, Family::Logistic | Family::Linear) => Interval { low: -12.0, high: 8.0 },
         };
@@ -358,7 +364,14 @@ impl Schedule {
                 late_solver: if fixed { course.solvers.late } else { course.solvers.late.cheapest(columns)? },
                 usual_slope: course.usual_slope,
                 // Residuals of a logistic model are at most 1.
-                result_bits: if plain { RESULT_BITS } else { RESULT_BITS - 4 },
+                result_bits: RESULT_BITS
+                    - if !plain {
+                        4
+                    } else if rows > MANY_SUMS {
+                        2
+                    } else {
+                        0
+                    },
                 weight_bits,
                 bound: bound(course.trigonometric_bits, course.harmonics),
                 fine_bound: bound(steps::FINE_BITS, most_harmonics),
@@ -419,7 +432,7 @@ impl Schedule {
     /// error stays below 1/(2√n) with up to 16 such weights.
     #[must_use]
     pub fn largest_weight(&self) -> f64 {
-        let variance = f64::from(-2 * COLUMN_BITS as i32).exp2() / 12.0;
+        let variance = f64::from(-2 * COLUMN_BITS as i32).exp2() / 6.0;
         let large = self.weights().min(LARGE_WEIGHTS) as f64;
         (0.5 / ((self.sizes.rows as f64).sqrt() * variance * large)).sqrt()
     }
@@ -457,10 +470,12 @@ impl Schedule {
         if self.sizes.family == Family::Logistic { self.widest().min(done / WIDER_AFTER) } else { 0 }
     }
 
-    /// Most predictors beyond the interval that the end check lets pass.
+    /// Most predictors beyond the interval that the end check of these gates lets pass.
     #[must_use]
-    pub fn stray(&self) -> f64 {
-        STRAY_ROWS.0 + STRAY_ROWS.1 * self.sizes.rows as f64
+    pub fn stray(&self, gates: &[GatePlan]) -> f64 {
+        let bits = gates.iter().map(|gate| gate.bits).min().unwrap_or_default();
+        let rows = self.sizes.rows as f64;
+        STRAY_ROWS.0 + STRAY_ROWS.1 * rows + STRAY_ROUNDINGS * rows.sqrt() / f64::from(bits).exp2()
     }
 
     /// The middle of every span, beside the base logit.

@@ -18,11 +18,11 @@
 //! step of the check is then applied, so what remains is of second order and rounding. *In range*: no more predictors lie beyond the
 //! gate's interval than its series are off by. Where the weights are not near the step is applied as well and another one follows, with
 //! a new Hessian of the new weights; where predictors left the range it is not applied, and the next one takes the same weights on the
-//! next wider span of the gate. So up to `max_extra` times.
-//! A series has a period, and takes a predictor some periods away for another one. Checks therefore have two periods in turn, and steps
-//! before the first one have the other: weights at which both gradients vanish do not rest on such predictors.
+//! next wider span of the gate, or, where there is none, those after the first planned steps. So up to `max_extra` times.
+//! A series takes a predictor some periods away for another one. Checks have two periods in turn, and steps before the first one have
+//! the other: weights at which both gradients vanish do not rest on such predictors.
 //! Weights on whitened columns must be small enough for the columns' fraction bits as well: rounding them moves predictors by
-//! ‖w‖·2^-COLUMN_BITS/√12, whose variance biases coefficients by about as much as itself, and √n makes that visible.
+//! ‖w‖·2^-COLUMN_BITS/√6, whose variance biases coefficients by about as much as itself, and √n makes that visible.
 //! Where a check's Hessian is older than its weights (many rows), every entry of the step before it must be small as well, so that the
 //! Hessian cannot have moved far; the bound is four times as large, since the step then at least halves what is left.
 //!
@@ -56,7 +56,9 @@ use serde::{Deserialize, Serialize};
 /// Bits that bound a column entry or a ridge entry in a forward product.
 const FORWARD_BITS: u32 = 23;
 /// Bits that bound a column entry in a backward product.
-const COLUMN_ENTRY_BITS: u32 = 14;
+const COLUMN_ENTRY_BITS: u32 = 15;
+/// Planned steps after which predictors have hardly ever left the interval: the training goes back there where it left the widest one.
+const EARLY_STEPS: usize = 1;
 
 /// The plan of X·w and Q·w at once, for a block of this width: rows below the data carry the ridge matrix.
 pub(crate) fn forward_plan(rows: usize, width: usize) -> Result<Plan, AlgebraError> {
@@ -126,7 +128,7 @@ impl Party<'_> {
         Ok((ours, theirs))
     }
 
-    /// Shares of the logits of the first `rows` rows (28 fraction bits) and of Q·w (44 fraction bits, common order).
+    /// Shares of the logits of the first `rows` rows (30 fraction bits) and of Q·w (44 fraction bits, common order).
     fn forward(&mut self, w: &[u64], rows: usize) -> Result<(Vec<u64>, Vec<u64>), AlgebraError> {
         let (own_width, peer_width, features) = (self.features.width(), self.peer_width, self.features);
         let (held, sent) = (forward_plan(rows, own_width)?, forward_plan(rows, peer_width)?);
@@ -154,7 +156,7 @@ impl Party<'_> {
         Ok((z, self.in_order(own[rows..].to_vec(), theirs[rows..].to_vec())))
     }
 
-    /// Shares of Xᵀr over the first `r.len()` rows (28 fraction bits, common order).
+    /// Shares of Xᵀr over the first `r.len()` rows (30 fraction bits, common order).
     fn backward(&mut self, r: &[u64]) -> Result<Vec<u64>, AlgebraError> {
         let (own_width, features, rows) = (self.features.width(), self.features, r.len());
         let (held, sent) = (backward_plan(rows, own_width)?, backward_plan(rows, self.peer_width)?);
@@ -341,9 +343,12 @@ pub fn train(
         step_done(0);
         course.start(start)?;
     }
-    for step in &schedule.steps {
+    for (place, step) in schedule.steps.iter().enumerate() {
         step_done(0);
         course.step(step)?;
+        if place + 1 == EARLY_STEPS {
+            course.early.clone_from(&course.w);
+        }
     }
     step_done(0);
     let mut bits = course.check(&schedule.last, ledger)?;
@@ -398,6 +403,7 @@ struct Course<'a> {
     before: Vec<u64>,
     /// The last step, before its length.
     last: Vec<u64>,
+    early: Vec<u64>,
     operator: Option<Operator>,
     /// The gate's span.
     span: usize,
@@ -411,7 +417,18 @@ impl<'a> Course<'a> {
         let mut w = vec![0u64; size];
         // The constant model's own intercept is the owner's secret like its other shares.
         w[0] = ring50::from_real(response.as_ref().map_or(0.0, Response::constant_predictor), WEIGHT_BITS);
-        Self { party, schedule, response, before: w.clone(), w, last: vec![0; size], operator: None, span: 0, applied: true }
+        Self {
+            party,
+            schedule,
+            response,
+            before: w.clone(),
+            early: w.clone(),
+            w,
+            last: vec![0; size],
+            operator: None,
+            span: 0,
+            applied: true,
+        }
     }
 
     /// The first step, whose residuals are the owner's own.
@@ -474,11 +491,13 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// A step with an end check, which is applied whether the weights are near or not. Returns the opened bits: near, in range.
+    /// A step with an end check, applied whether the weights are near or not, but for a gradient from a series beyond its interval, which
+    /// leads away: the same weights on the next wider span then, or those of an early step. Returns the opened bits: near, in range.
     fn check(&mut self, step: &Step, ledger: &mut Ledger) -> Result<[bool; 2], Failure> {
         let schedule = self.schedule;
         let solver = schedule.check_solver(step);
-        let (g, stray) = self.evaluate(step, &schedule.check_gates(step, self.span), solver)?;
+        let gates = schedule.check_gates(step, self.span);
+        let (g, stray) = self.evaluate(step, &gates, solver)?;
         let operator = self.operator.as_ref().ok_or_else(no_hessian)?;
         let solved = operator.solve_fully(&mut self.party, &g, solver)?;
         let near = self.near(&g, &solved, schedule.slow(solver), schedule.bound(step))?;
@@ -488,14 +507,15 @@ impl<'a> Course<'a> {
         };
         let ranged = match schedule.sizes.family {
             Family::Linear => self.party.owner(),
-            _ => self.within(&[stray], schedule.stray(), RESULT_BITS)?,
+            _ => self.within(&[stray], schedule.stray(&gates), RESULT_BITS)?,
         };
         let near = self.both(near, held)?;
         let bits = opening::end_check(self.party.channel, ledger, [near, ranged])?;
-        // A gradient from a series beyond its interval leads away: the same weights once more, on the next wider span.
-        self.applied = bits[1] || self.span == schedule.widest();
-        if !self.applied {
+        self.applied = bits[1];
+        if !self.applied && self.span < schedule.widest() {
             self.span = schedule.next_span(self.span);
+        } else if !self.applied {
+            (self.w, self.before) = (self.early.clone(), self.early.clone());
         } else {
             apply(&mut self.party, &mut self.w, &mut self.before, &solved.solution, step.damping, step.momentum)?;
             self.last = solved.solution;
@@ -510,7 +530,7 @@ impl<'a> Course<'a> {
         let steps = self.within(&steps, largest_step, STEP_BITS)?;
         let gradients = self.within(&gradients, largest_gradient, STEP_BITS)?;
         let small = self.both(steps, gradients)?;
-        // Rounded columns move predictors by 2^-9 of the weights' norm: more than that biases coefficients and no gradient shows it.
+        // Rounded columns move predictors by 2^-11 of the weights' norm: more than that biases coefficients and no gradient shows it.
         let weights = self.within(&self.w.clone(), self.schedule.largest_weight(), WEIGHT_BITS)?;
         let small = self.both(small, weights)?;
         let bound = bound / self.schedule.sizes.rows as f64;

@@ -28,13 +28,29 @@ pub struct FittedSeries {
     pub error: f64,
 }
 
+/// Width in z over which a bridge's rise is complete, where the gap is wide enough.
+const RISE_WIDTH: f64 = 3.0;
+/// The same as a part of a narrow gap.
+const RISE_SHARE: f64 = 1.0 / 6.0;
+
 /// How the gap that closes a period is bridged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gap {
     /// Weight of the whole gap against the whole interval.
     pub weight: f64,
-    /// How far the bridge rises above its ends in the middle.
+    /// How far the bridge rises above its ends, soon beyond them.
     pub rise: f64,
+    /// The part of the gap at either end over which the bridge keeps that end's value.
+    pub hold: f64,
+}
+
+impl Gap {
+    /// The bridge from `right` to `left` at this part of a gap so wide.
+    fn bridge(&self, progress: f64, width: f64, (right, left): (f64, f64)) -> f64 {
+        let between = ((progress - self.hold) / (1.0 - 2.0 * self.hold)).clamp(0.0, 1.0);
+        let risen = (progress.min(1.0 - progress) / RISE_SHARE.min(RISE_WIDTH / width)).min(1.0);
+        right + (left - right) * (0.5 - 0.5 * (PI * between).cos()) + self.rise * (0.5 * PI * risen).sin().powi(2)
+    }
 }
 
 /// Fits `function` on \[low, high\] as a series of `period` in z − centre, centre = (low + high) / 2.
@@ -69,8 +85,7 @@ pub fn fit(
         .enumerate()
         .map(|(i, u)| {
             let progress = i as f64 / (gap_points - 1) as f64;
-            let rise = bridge.rise * (PI * progress).sin().powi(2);
-            (basis(u), right + (left - right) * (0.5 - 0.5 * (PI * progress).cos()) + rise)
+            (basis(u), bridge.bridge(progress, period - 2.0 * half, (right, left)))
         })
         .collect();
     let mut weights = vec![1.0 / points as f64; points];
@@ -144,7 +159,7 @@ mod tests {
         {
             let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
             for (function, top) in [(&sigmoid as &dyn Fn(f64) -> f64, 1.0), (&slope, 0.25)] {
-                let fitted = fit(function, low, high, period, harmonics, Gap { weight: GAP, rise: 0.0 }).unwrap();
+                let fitted = fit(function, low, high, period, harmonics, Gap { weight: GAP, rise: 0.0, hold: 0.2 }).unwrap();
                 assert!(fitted.error < limit, "error {}", fitted.error);
                 for i in 0..1000 {
                     let u = period * (f64::from(i) / 1000.0 - 0.5);

@@ -18,6 +18,9 @@ pub struct SlotEncoder {
 }
 
 impl SlotEncoder {
+    /// Most fraction bits of values whose products the larger prime holds.
+    pub const MOST_FRACTION_BITS: u32 = 13;
+
     /// The encoder for values whose products have 2·`bits` fraction bits; `bits` is 10 or 13.
     #[must_use]
     pub fn for_fraction_bits(bits: u32) -> Self {

@@ -32,9 +32,9 @@ const EXPONENTIAL_HARMONICS: f64 = 2.0;
 /// 9, 11 and 12 on 20 logits the series are off by up to 7e-4, 2e-4 and 1e-4.
 const HESSIAN_HARMONICS: f64 = 0.6;
 /// The same with few rows, where it costs next to nothing and a test AUC of few users hangs on single pairs.
-const CLOSE_HARMONICS: f64 = 0.9;
+const CLOSE_HARMONICS: f64 = 0.75;
 /// Up to so many.
-const CLOSE_ROWS: usize = 2_048;
+pub(super) const CLOSE_ROWS: usize = 2_048;
 /// The same for residuals of the full steps.
 const NEAR_HARMONICS: f64 = 0.55;
 /// The same for residuals of the steps before.

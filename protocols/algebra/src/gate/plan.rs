@@ -185,8 +185,11 @@ impl GatePlan {
     /// The chain of primes its worst-case noise needs, whoever uploads.
     ///
     /// # Errors
-    /// Config class: too many harmonics for any chain.
+    /// Config class: too many harmonics for any chain, or more fraction bits than a plaintext prime holds.
     pub fn level(&self) -> Result<Level, AlgebraError> {
+        if self.bits > SlotEncoder::MOST_FRACTION_BITS {
+            return Err(AlgebraError::Parameters(format!("a gate with {} fraction bits", self.bits)));
+        }
         Ok(self.budget(&SlotEncoder::for_fraction_bits(self.bits)).level(Level::SLOT_REPLY)?)
     }
 
