@@ -152,6 +152,25 @@ mod tests {
         })
     }
 
+    /// A predictor one or two units beyond the interval must count before its sigmoid is far off: `mgus2`, where it did not, ended 0.3
+    /// standard errors off.
+    #[test]
+    fn what_tells_predictors_outside_rises_before_the_sigmoid_is_off() {
+        let (half, harmonics, period) = (15.0, 27, 40.5);
+        let cosine = |u: f64| 0.5 * (PI * u / period).cos();
+        let stray = fit(&cosine, -half, half, period, harmonics, Gap { weight: GAP, rise: 0.8, hold: 0.0 }).unwrap();
+        let sigmoids = fit(&|z| sigmoid(z - 3.0), -half, half, period, harmonics, Gap { weight: GAP, rise: 0.0, hold: 0.2 }).unwrap();
+        let counted = |u: f64| value(&stray.series, u, period) - cosine(u);
+        let off = |u: f64| (value(&sigmoids.series, u, period) - sigmoid(u - 3.0)).abs();
+        assert!((0..=300).all(|i| counted(f64::from(i) / 10.0 - half).abs() < 1e-4));
+        for beyond in [1.5, 2.0, 3.0, 4.0, 6.0] {
+            assert!(counted(half + beyond) > 0.3 && counted(-half - beyond) > 0.3, "{beyond} beyond");
+        }
+        for beyond in [0.5, 1.0, 1.5] {
+            assert!(off(half + beyond) < 0.02 && off(-half - beyond) < 0.02, "{beyond} beyond");
+        }
+    }
+
     #[test]
     fn sigmoid_and_its_slope_are_close_and_bounded() {
         for (low, high, harmonics, period, limit) in
