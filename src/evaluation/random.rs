@@ -26,7 +26,6 @@ impl SplitMix {
     }
 
     /// A number in [0, 1).
-    #[cfg(test)]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }

@@ -61,7 +61,7 @@ impl Features {
         }
         values[shift * rows..].par_chunks_exact_mut(rows.max(1)).take(rank).enumerate().for_each(|(j, column)| {
             let mut random = SplitMix::new(2 + u64::from(intercept), j as u64);
-            let mut round = |value: f64| (value * scale + (random.next() >> 11) as f64 / 2f64.powi(53)).floor() as i16;
+            let mut round = |value: f64| (value * scale + random.unit()).floor() as i16;
             column.iter_mut().zip(whitened.column(j)).for_each(|(slot, value)| *slot = round(*value));
         });
         let mut ridge = Array2::zeros((width, width));

@@ -35,10 +35,6 @@ const SLOPE_DEVIATIONS: f64 = 0.4;
 const SLOPES_OVER_RISE: f64 = 20.0;
 /// Bits of sines and cosines of gates whose slopes are too coarse for that.
 const COARSE_BITS: u32 = 10;
-/// How far the function that tells predictors beyond the interval rises in the gap.
-const STRAY_RISE: f64 = 0.8;
-/// The part of the gap at either end over which a sigmoid keeps its end's value, which its predictors slightly beyond the interval have.
-const HELD_SHARE: f64 = 0.2;
 
 /// What the owner adds to its columns.
 #[derive(Clone, Copy, Debug)]
@@ -233,14 +229,14 @@ fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> R
         Family::Poisson => f64::exp,
         _ => |z| sigmoid(z) * sigmoid(-z),
     };
-    let (amplitude, weight) = if exponential { (EXPONENTIAL_HALF_HARMONIC, series::LIGHT_GAP) } else { (HALF_HARMONIC, series::GAP) };
+    let amplitude = if exponential { EXPONENTIAL_HALF_HARMONIC } else { HALF_HARMONIC };
     let fitted =
         |of: &dyn Fn(f64) -> f64, bridge: Gap| Ok::<_, Failure>(series::fit(of, low, high, period, gate.harmonics, bridge)?.series);
-    let flat = Gap { weight, rise: 0.0, hold: if exponential { 0.0 } else { HELD_SHARE } };
+    let flat = if exponential { Gap::EXPONENTIAL } else { Gap::SIGMOID };
     let half = |z: f64| (PI * (z - centre) / period).cos();
     let slopes = |z: f64| slope(z) / bound;
     // Rows in the gap must not turn a Hessian negative.
-    let level = Gap { weight: if exponential { weight } else { series::HEAVY_GAP }, ..flat };
+    let level = if exponential { flat } else { Gap { weight: series::HEAVY_GAP, ..flat } };
     if !gate.half {
         let empty = Series { constant: 0.0, harmonics: Vec::new() };
         return Ok(Fitted { residual: fitted(&|z| function(z) / bound, flat)?, slope: fitted(&slopes, level)?, stray: empty });
@@ -254,7 +250,7 @@ fn fit(schedule: &Schedule, base_logit: f64, place: usize, gate: &GatePlan) -> R
         let rounding = SLOPE_DEVIATIONS * 0.4 * (gate.harmonics as f64).sqrt() / f64::from(gate.bits).exp2();
         slope.constant += rounding.min(schedule.usual_slope / SLOPES_OVER_RISE);
     }
-    let mut stray = fitted(&|z| 0.5 * half(z), Gap { weight: series::GAP, rise: STRAY_RISE, hold: 0.0 })?;
+    let mut stray = fitted(&|z| 0.5 * half(z), Gap::STRAY)?;
     stray.harmonics.push((-0.5, 0.0));
     Ok(Fitted { residual, slope, stray })
 }

@@ -11,11 +11,11 @@ use ndarray::Array2;
 use std::f64::consts::{PI, TAU};
 
 /// Weight of the whole gap against the whole interval.
-pub const GAP: f64 = 1e-7;
+const GAP: f64 = 1e-7;
 /// The same for slopes, which need not be as close on the interval.
 pub const HEAVY_GAP: f64 = 1e-5;
 /// The same for exponential functions, whose errors count relative to values far below their largest one.
-pub const LIGHT_GAP: f64 = 1e-11;
+const LIGHT_GAP: f64 = 1e-11;
 /// Lawson iterations.
 const ITERATIONS: usize = 12;
 
@@ -45,6 +45,13 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// A sigmoid's: predictors slightly beyond the interval have its ends' values.
+    pub const SIGMOID: Self = Self { weight: GAP, rise: 0.0, hold: 0.2 };
+    /// An exponential function's.
+    pub const EXPONENTIAL: Self = Self { weight: LIGHT_GAP, rise: 0.0, hold: 0.0 };
+    /// That of the function that tells predictors beyond the interval.
+    pub const STRAY: Self = Self { weight: GAP, rise: 0.8, hold: 0.0 };
+
     /// The bridge from `right` to `left` at this part of a gap so wide.
     fn bridge(&self, progress: f64, width: f64, (right, left): (f64, f64)) -> f64 {
         let between = ((progress - self.hold) / (1.0 - 2.0 * self.hold)).clamp(0.0, 1.0);
@@ -158,8 +165,8 @@ mod tests {
     fn what_tells_predictors_outside_rises_before_the_sigmoid_is_off() {
         let (half, harmonics, period) = (15.0, 27, 40.5);
         let cosine = |u: f64| 0.5 * (PI * u / period).cos();
-        let stray = fit(&cosine, -half, half, period, harmonics, Gap { weight: GAP, rise: 0.8, hold: 0.0 }).unwrap();
-        let sigmoids = fit(&|z| sigmoid(z - 3.0), -half, half, period, harmonics, Gap { weight: GAP, rise: 0.0, hold: 0.2 }).unwrap();
+        let stray = fit(&cosine, -half, half, period, harmonics, Gap::STRAY).unwrap();
+        let sigmoids = fit(&|z| sigmoid(z - 3.0), -half, half, period, harmonics, Gap::SIGMOID).unwrap();
         let counted = |u: f64| value(&stray.series, u, period) - cosine(u);
         let off = |u: f64| (value(&sigmoids.series, u, period) - sigmoid(u - 3.0)).abs();
         assert!((0..=300).all(|i| counted(f64::from(i) / 10.0 - half).abs() < 1e-4));
@@ -178,7 +185,7 @@ mod tests {
         {
             let slope = |z: f64| sigmoid(z) * (1.0 - sigmoid(z));
             for (function, top) in [(&sigmoid as &dyn Fn(f64) -> f64, 1.0), (&slope, 0.25)] {
-                let fitted = fit(function, low, high, period, harmonics, Gap { weight: GAP, rise: 0.0, hold: 0.2 }).unwrap();
+                let fitted = fit(function, low, high, period, harmonics, Gap::SIGMOID).unwrap();
                 assert!(fitted.error < limit, "error {}", fitted.error);
                 for i in 0..1000 {
                     let u = period * (f64::from(i) / 1000.0 - 0.5);

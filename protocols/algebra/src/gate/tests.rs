@@ -46,6 +46,7 @@ fn evaluates_the_series_without_bias_and_with_declared_bytes() {
             frequency: 155_344,
             owner_uploads,
         };
+        assert!(GatePlan { bits: 14, ..plan }.level().is_err(), "products of 28 bits do not fit the plaintext prime");
         let period = (ring50::MASK as f64 + 1.0) / plan.frequency as f64;
         // Of the functions that a plan may have, those that this one has.
         let third = if last_bits.is_some() { rows } else { 0 };
