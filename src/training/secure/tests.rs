@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::contract::Disclosure;
+use crate::error::Exit;
 use crate::evaluation::random::normals;
 use crate::training::family::Family;
 use crate::training::schedule::PublicSizes;
